@@ -1,0 +1,189 @@
+// core.hpp: the consensus core. Facts go in, duties come out, nothing else happens.
+//
+// Source: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (2014), and
+// Ongaro's dissertation, 4.2.3 and 9.6 (pre-vote), 6.2 (check-quorum), 10.2.1 (the leader writes
+// in parallel with its followers). The numbered rules are those of docs/ARCHITECTURE.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kuilt/detail/rng.hpp"
+#include "raft/messages.hpp"
+
+namespace kuilt::raft {
+
+/// Counts the writes that one core has ordered since it booted. The disk finishes them in order.
+using WriteSeq = Number<struct WriteSeqTag>;
+
+struct Options {
+  Duration heartbeat_interval = std::chrono::milliseconds(50);
+  Duration election_timeout_min = std::chrono::milliseconds(300);
+  Duration election_timeout_max = std::chrono::milliseconds(600);
+  /// Entries that one append carries at most; one entry always fits.
+  std::size_t append_bytes_max = std::size_t{256} << 10;
+  /// Unacknowledged bytes on the way to one follower.
+  std::size_t window_bytes_max = std::size_t{4} << 20;
+  /// Entries kept in memory once they are committed and durable here.
+  std::size_t tail_bytes_max = std::size_t{64} << 20;
+  /// Entries that a leader accepts beyond the commit index. More is refused as busy.
+  std::size_t uncommitted_bytes_max = std::size_t{64} << 20;
+  /// Without an answer for this long, what is in flight to a follower is sent again.
+  Duration retransmit_after = std::chrono::milliseconds(500);
+  /// Terms that one message may be ahead of our own (kuilt-lessons, bug 9).
+  std::uint64_t term_jump_max = std::uint64_t{1} << 32;
+};
+/// A sentence that names the value and the limit; nothing, if the options are sound.
+[[nodiscard]] std::optional<std::string> complaint_about(const Options& options);
+
+/// A run of entries of one term.
+struct TermRange {
+  Index first;
+  Term term;
+  friend bool operator==(const TermRange&, const TermRange&) = default;
+};
+
+/// What a core starts from: what recovery found, all of it durable.
+struct Boot {
+  NodeId self;
+  BootId boot;
+  HardState hard;
+  Position base;                 ///< The entry before the first one kept. (0, 0) for a whole log.
+  std::vector<TermRange> terms;  ///< From base.index + 1 on. Empty if there are no entries.
+  Index last;                    ///< base.index, if there are no entries.
+  std::vector<Entry> tail;       ///< The last entries, without a gap up to `last`; every entry
+                                 ///< above `commit` is in it.
+  Index commit;                  ///< Known to be committed. At least base.index, at most last.
+  SharedConfiguration configuration;  ///< The last one in the log. Must name `self`.
+};
+
+// What may happen to a core.
+
+/// Time has passed; nothing else is new.
+struct Tick {};
+struct Received {
+  NodeId from;
+  Message message;
+};
+/// Append these. Pre: this core leads; the entries continue `last_index()` without a gap and carry
+/// `term()`. The caller encodes them, hence the precondition.
+struct Propose {
+  std::vector<Entry> entries;
+};
+/// The disk has made every write through `seq` durable.
+struct Written {
+  WriteSeq seq;
+};
+/// The answer to a NeedEntries: consecutive entries from `first` on; none, if reading failed.
+struct Loaded {
+  NodeId peer;
+  Index first;
+  std::vector<Entry> entries;
+};
+/// The link to a peer broke: whatever was in flight to it may be lost.
+struct PeerLost {
+  NodeId peer;
+};
+using Input = std::variant<Tick, Received, Propose, Written, Loaded, PeerLost>;
+
+/// One ordered piece of disk work. Writes are done in the order of `seq`, and may share a batch.
+struct Write {
+  WriteSeq seq;
+  HardState hard;                       ///< As of this write; repeated in the batch header.
+  std::optional<Index> truncate_after;  ///< First, drop every entry after this index.
+  std::vector<Entry> entries;           ///< Then append these. May be empty.
+  Index commit;                         ///< Known committed at this write; at most its last index.
+};
+/// A message and what must be durable before it may leave (rule 1).
+struct Outgoing {
+  NodeId to;
+  Message message;
+  WriteSeq needs;  ///< Zero: nothing.
+};
+/// A follower needs entries that are no longer in memory. Answer with Loaded, once.
+struct NeedEntries {
+  NodeId peer;
+  Index first;
+  Index last;             ///< Inclusive.
+  std::size_t bytes_max;  ///< Stop after this many bytes, but not before the first entry.
+};
+
+enum class Role : std::uint8_t { follower, pre_candidate, candidate, leader };
+[[nodiscard]] std::string_view name_of(Role role);
+
+/// Why a peer's message was refused (rule 8). Counted by name; never an assertion.
+enum class Refusal : std::uint8_t {
+  none,
+  unknown_sender,
+  stale_term,
+  term_jump,
+  second_leader_in_term,
+  entries_not_contiguous,
+  entry_term_grows_beyond_message,
+  entry_terms_decrease,
+  entry_kind_and_configuration_disagree,
+  conflict_below_commit,
+  acknowledges_beyond_log,
+  late_reply,
+};
+[[nodiscard]] std::string_view name_of(Refusal refusal);
+
+/// What the driver owes the core after a step. The field order is the order of the work.
+struct Output {
+  std::optional<Write> write;  ///< Hand it to the log; answer with Written.
+  std::vector<Outgoing> send;  ///< Through the outbox, which obeys `needs`.
+  std::vector<NeedEntries> need_entries;
+  std::optional<Index> truncated_after;  ///< Entries after this index are no longer in the log.
+  std::vector<Entry> appended;           ///< Now in the log, in order, after any truncation.
+  bool committed = false;                ///< commit_index() moved.
+  bool leadership = false;               ///< role(), term() or leader() changed.
+  Refusal refused = Refusal::none;       ///< Why the message that came in was not obeyed.
+  Instant wake_at{};                     ///< Call step(now, Tick{}) no later than this.
+};
+
+/// The consensus core of one server: elections, replication, commitment.
+///
+/// Threads: none; one caller at a time. Deterministic and copyable: the same boot, seed and inputs
+/// always give the same outputs.
+class Core {
+ public:
+  /// Pre: `complaint_about(options)` is empty; `boot` is what recovery found.
+  Core(const Options& options, Boot boot, std::uint64_t seed, Instant now);
+
+  /// Takes in one fact and returns every duty that follows from it.
+  Output step(Instant now, const Input& input);
+
+  [[nodiscard]] NodeId self() const;
+  [[nodiscard]] Role role() const;
+  [[nodiscard]] Term term() const;
+  [[nodiscard]] std::optional<NodeId> leader() const;  ///< Of `term()`, as far as known here.
+  [[nodiscard]] Index commit_index() const;
+  [[nodiscard]] Position last() const;  ///< Base, if the log is empty.
+  [[nodiscard]] Position base() const;
+  [[nodiscard]] Index durable_index() const;  ///< On this server's own disk.
+  /// Whether this leader has committed an entry of its own term (rules 5 and reads need it).
+  [[nodiscard]] bool committed_in_own_term() const;
+  /// Bytes of entries beyond the commit index, against Options::uncommitted_bytes_max.
+  [[nodiscard]] std::size_t uncommitted_bytes() const;
+  [[nodiscard]] const SharedConfiguration& configuration() const;
+  /// The term of a position in the log or of its base; nothing outside.
+  [[nodiscard]] std::optional<Term> term_at(Index index) const;
+  /// The first index whose entry is in memory; last + 1 if none is.
+  [[nodiscard]] Index first_in_memory() const;
+  /// The entry at `index`, which must be in memory.
+  [[nodiscard]] const Entry& entry_at(Index index) const;
+
+  /// Durable and volatile state without absolute time and random state: equal fingerprints mean
+  /// equal futures. For the exhaustive checker.
+  [[nodiscard]] std::string fingerprint() const;
+
+  // Implemented across election.cpp, replication.cpp and core.cpp; the members are theirs.
+ private:
+  // (filled in by the implementation)
+};
+
+}  // namespace kuilt::raft

@@ -1,0 +1,59 @@
+// disk.hpp: disk work as values, so that a test can stop it anywhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kuilt/bytes.hpp"
+#include "kuilt/result.hpp"
+
+namespace kuilt::storage {
+
+/// A file of the log directory, by name. No path: a log owns one flat directory.
+using FileName = std::string;
+
+/// Makes a file of `bytes` zeros and syncs it. The name is durable after the next SyncDirectory.
+struct CreateZeroed {
+  FileName file;
+  std::uint64_t bytes = 0;
+};
+/// Writes `data` at `offset` of an existing file, within its size. Not durable before SyncData.
+struct WriteAt {
+  FileName file;
+  std::uint64_t offset = 0;
+  std::vector<Bytes> data;  ///< Written one behind the other (one pwritev).
+};
+struct SyncData {
+  FileName file;
+};
+struct SyncDirectory {};
+struct RemoveFile {
+  FileName file;
+};
+using DiskOp = std::variant<CreateZeroed, WriteAt, SyncData, SyncDirectory, RemoveFile>;
+
+struct FileInfo {
+  FileName name;
+  std::uint64_t bytes = 0;
+};
+
+/// What the log needs of a file system.
+///
+/// Threads: `perform` from one thread; `read` and `list` from any.
+/// Failure: after a failed WriteAt or SyncData on a file, neither is ever called on it again
+/// (rule 12): the kernel may have marked the lost pages clean.
+class Disk {
+ public:
+  virtual ~Disk() = default;
+  /// Errors: disk_full, io (effect unknown).
+  virtual Status perform(const DiskOp& op) = 0;
+  /// Names of all files in the directory, sorted.
+  virtual Result<std::vector<FileInfo>> list() = 0;
+  /// At most `bytes` from `offset`; fewer only at the end of the file.
+  virtual Result<Bytes> read(const FileName& file, std::uint64_t offset, std::size_t bytes) = 0;
+};
+
+}  // namespace kuilt::storage

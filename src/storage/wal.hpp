@@ -1,0 +1,128 @@
+// wal.hpp: the log on disk. Format and recovery rules: docs/wal-format.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kuilt/detail/rng.hpp"
+#include "raft/core.hpp"
+#include "storage/disk.hpp"
+
+namespace kuilt::storage {
+
+struct WalOptions {
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20;  ///< A batch never spans two segments.
+  std::size_t batch_bytes_max = std::size_t{1} << 20;     ///< Unless one write alone is larger.
+  std::size_t record_bytes_max = (std::size_t{1} << 20) + 4096;  ///< One stored entry.
+  std::size_t tail_bytes_max = std::size_t{64} << 20;  ///< Entries that recovery keeps in memory.
+};
+
+/// Whose log this is: written into every segment, refused when it differs (rule 9).
+struct Identity {
+  ClusterId cluster;
+  HistoryId history;
+  NodeId node;
+  friend bool operator==(const Identity&, const Identity&) = default;
+};
+
+/// What recovery found, all of it durable again (rule 10: the tail was copied and synced).
+struct Recovered {
+  raft::HardState hard;
+  Position base;
+  std::vector<raft::TermRange> terms;
+  Index last;
+  std::vector<raft::Entry> tail;    ///< Every entry above `commit`, and more up to tail_bytes_max.
+  Index commit;                     ///< The highest commit index any sound batch vouched for.
+  std::uint64_t dropped_bytes = 0;  ///< Of a torn last batch; zero if the log ended cleanly.
+  std::size_t batches = 0;
+};
+
+/// One batch: operations in order, and what is durable once all of them are done.
+struct Batch {
+  std::vector<DiskOp> ops;
+  raft::WriteSeq through;
+  std::size_t entries = 0;
+  std::size_t bytes = 0;
+};
+
+/// Where one entry lies. Published to readers as an immutable map that grows.
+struct Location {
+  FileName file;
+  std::uint64_t offset = 0;  ///< Of the record.
+  std::uint32_t bytes = 0;   ///< Of the record, header included.
+};
+
+/// Plans an append-only, crash-safe record of one Raft log as disk operations. It calls no disk but
+/// in `create`, `open` and `read`: the owner carries batches out and says when one is done.
+///
+/// Threads: none of its own, and no locks. One caller at a time, but for `read`, which any thread
+/// may call on a `Reader`.
+/// Failure: when a disk operation fails, the owner stops using the Wal and the process recovers.
+class Wal {
+ public:
+  /// Called once for every entry in the log at recovery, in order of index, never for a truncated
+  /// one: an entry is handed over when a batch vouched that it is committed, or else at the end
+  /// (`committed` tells which), so that nobody has to undo more than the uncommitted end of the
+  /// log. `Entry::configuration` is left empty, here and in `tail`: the codec for it is in wire. An
+  /// error stops recovery and is returned.
+  using EntrySink = std::function<Status(const raft::Entry&, bool committed)>;
+
+  /// Starts a log in an empty directory, on any base (a restored snapshot's, or (0, 0)).
+  /// Pre: the directory holds no segment. `rng` draws segment ids.
+  static Result<std::unique_ptr<Wal>> create(Disk& disk, const WalOptions& options,
+                                             const Identity& identity, Position base, Rng rng);
+  struct Opened;
+  /// Recovers the log: reads every segment once, drops a torn last batch, refuses any other damage,
+  /// writes the recovered tail again and syncs it.
+  /// Errors: corrupt (message names file, offset, index and reason), directory_of_another,
+  /// unsupported_format, io.
+  static Result<Opened> open(Disk& disk, const WalOptions& options, const Identity& identity,
+                             Rng rng, const EntrySink& sink);
+
+  /// Takes writes from the front, at most `batch_bytes_max` of them, and at least one; returns how
+  /// many it took. One batch is one WriteAt and one SyncData, but for a new segment before it.
+  /// Pre: the previous batch is done. Writes continue the log: no gap, terms never go down.
+  struct Planned {
+    Batch batch;
+    std::size_t taken = 0;
+  };
+  Planned plan(std::span<const raft::Write> writes);
+
+  /// When the log falls idle: a synced-through mark in a block of its own, with nobody waiting.
+  Batch plan_idle_mark();
+
+  /// The batch that was planned last is durable: its entries may be read.
+  void done();
+
+  /// Reads entries back. Shares an immutable map with the Wal as of its last `done()`.
+  class Reader;
+  [[nodiscard]] std::shared_ptr<const Reader> reader() const;
+
+  ~Wal();
+
+ private:
+  struct Impl;
+  explicit Wal(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+struct Wal::Opened {
+  std::unique_ptr<Wal> wal;
+  Recovered recovered;
+};
+
+class Wal::Reader {
+ public:
+  virtual ~Reader() = default;
+  /// Entries from `first` to `last` inclusive, in order, up to `bytes_max` of stored bytes but at
+  /// least one. Checks each record's checksum, index and term against the map.
+  /// Errors: compacted (before the log), invalid_argument (beyond the durable log), corrupt, io.
+  virtual Result<std::vector<raft::Entry>> read(Disk& disk, Index first, Index last,
+                                                std::size_t bytes_max) const = 0;
+};
+
+}  // namespace kuilt::storage

@@ -1,0 +1,103 @@
+// peer_messages.hpp: what servers say to each other, as values. A client can reach none of it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kuilt/bytes.hpp"
+#include "kuilt/result.hpp"
+#include "raft/messages.hpp"
+#include "wire/outcome.hpp"
+
+namespace kuilt::wire {
+
+inline constexpr std::uint32_t peer_version_min = 1;
+inline constexpr std::uint32_t peer_version_max = 1;
+
+using Nonce = std::array<std::byte, 32>;
+using Mac = std::array<std::byte, 32>;  ///< HMAC-SHA-256.
+
+/// The first message in each direction. The acceptor's carries its proof (docs/protocol.md).
+struct PeerHello {
+  std::uint32_t version_min = peer_version_min;
+  std::uint32_t version_max = peer_version_max;
+  std::uint64_t features = 0;
+  ClusterId cluster;  ///< None while founding.
+  HistoryId history;
+  NodeId node;
+  BootId boot;
+  std::string name;
+  Nonce nonce{};
+  std::optional<Mac> proof;  ///< Of the acceptor only.
+  friend bool operator==(const PeerHello&, const PeerHello&) = default;
+};
+/// The initiator's proof, after it has checked the acceptor's.
+struct PeerProof {
+  Mac proof{};
+  friend bool operator==(const PeerProof&, const PeerProof&) = default;
+};
+
+/// Proposals that an entry server passes on to the leader, under a number of its own.
+struct Forward {
+  std::uint64_t number = 0;
+  std::vector<Proposal> proposals;
+  friend bool operator==(const Forward&, const Forward&) = default;
+};
+/// The leader's refusals and already committed repeats of one forward. What is appended gets no
+/// answer here: success is the entry itself, in the entry server's own log.
+struct ForwardReply {
+  std::uint64_t number = 0;
+  Term term;  ///< In which the sender answered.
+  struct Answer {
+    std::uint32_t place = 0;  ///< Of the proposal in the forward, from 0.
+    Outcome outcome;
+    friend bool operator==(const Answer&, const Answer&) = default;
+  };
+  std::vector<Answer> answers;
+  friend bool operator==(const ForwardReply&, const ForwardReply&) = default;
+};
+
+/// Founding (design, section 3): each server tells all others what it would put into the record.
+struct FoundingOffer {
+  NodeId node;
+  std::string name;
+  std::string peer_url;
+  std::string client_url;
+  Nonce nonce{};
+  std::uint64_t list_digest = 0;  ///< Of the --found list: must be equal everywhere.
+  friend bool operator==(const FoundingOffer&, const FoundingOffer&) = default;
+};
+/// "I hold this record." Written to the log only when all hold the same.
+struct FoundingHold {
+  Bytes record;          ///< Encoded Configuration.
+  bool founded = false;  ///< The sender has it in its log already.
+  friend bool operator==(const FoundingHold&, const FoundingHold&) = default;
+};
+
+/// Why the link is closed; the last message on it.
+struct PeerGoodbye {
+  ErrorCode code = ErrorCode::stopped;
+  std::string message;
+  friend bool operator==(const PeerGoodbye&, const PeerGoodbye&) = default;
+};
+
+using PeerMessage = std::variant<PeerHello, PeerProof, raft::Message, Forward, ForwardReply,
+                                 FoundingOffer, FoundingHold, PeerGoodbye>;
+
+/// Longest frame between servers, given the cluster's largest command (rule 15).
+[[nodiscard]] std::size_t peer_frame_bytes_max(std::size_t command_bytes_max);
+
+/// One binary frame. Entries go as they are stored.
+[[nodiscard]] Bytes encode(const PeerMessage& message);
+/// Keeps slices of `frame` for entries and commands.
+/// Errors: bad_frame (with what was wrong, and where), unsupported_format.
+[[nodiscard]] Result<PeerMessage> decode_peer(const Bytes& frame);
+
+[[nodiscard]] Bytes encode_configuration_record(const raft::Configuration& configuration);
+[[nodiscard]] Result<raft::Configuration> decode_configuration_record(BytesView bytes);
+
+}  // namespace kuilt::wire
