@@ -111,11 +111,6 @@ struct Welcome {
   std::string principal;  ///< Who the server takes the client for: the author of its entries.
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
-struct Answer {
-  std::uint64_t number = 0;  ///< Of the proposal.
-  Outcome outcome;
-  friend bool operator==(const Answer&, const Answer&) = default;
-};
 struct Answers {
   std::vector<Answer> answers;
   friend bool operator==(const Answers&, const Answers&) = default;

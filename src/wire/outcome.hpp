@@ -40,4 +40,11 @@ struct RefusedOutcome {
 };
 using Outcome = std::variant<CommittedOutcome, RefusedOutcome>;
 
+/// What became of one proposal, for the client link that it came by.
+struct Answer {
+  std::uint64_t number = 0;  ///< Of the proposal.
+  Outcome outcome;
+  friend bool operator==(const Answer&, const Answer&) = default;
+};
+
 }  // namespace kuilt::wire
