@@ -1,144 +1,37 @@
 // client_core.hpp: a client's logic: rotation, backoff, resume, retry, request window, links.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "client/client_core_calls.hpp"
+#include "client/client_core_feed.hpp"
+#include "client/client_core_links.hpp"
+#include "client/client_core_values.hpp"
 #include "kuilt/detail/rng.hpp"
-#include "kuilt/result.hpp"
-#include "wire/client_messages.hpp"
 
 namespace kuilt::client {
-
-struct ClientOptions {
-  std::vector<std::string> endpoints;  ///< "ws://host:port", at least one.
-  std::string name;
-  std::string token;
-  std::uint32_t links = 1;  ///< d: further links stand by, on distinct servers.
-  Duration attempt_timeout = std::chrono::seconds(3);  ///< Then repeat under the same id.
-  Duration silence_max = std::chrono::seconds(3);      ///< A link silent for longer is given up.
-  Duration dial_timeout = std::chrono::seconds(3);     ///< To a welcome message.
-  Duration backoff_min = std::chrono::milliseconds(20);
-  Duration backoff_max = std::chrono::seconds(2);         ///< Full jitter below this.
-  Duration leaderless_max = std::chrono::seconds(2);      ///< No leader for so long: next endpoint.
-  std::size_t window_bytes_max = std::size_t{1} << 20;    ///< Proposals sent and not yet answered.
-  std::size_t pending_bytes_max = std::size_t{16} << 20;  ///< All proposals taken; more is busy.
-  std::uint64_t credit_bytes = std::uint64_t{1} << 20;    ///< Per observed room; see `taken`.
-};
-
-using CallId = Number<struct CallIdTag>;
-/// Numbers dials: a later link is another one even to the same endpoint.
-using DialId = Number<struct DialIdTag>;
-
-/// Which session a proposal belongs to: the library's own of this incarnation, or a durable one
-/// that the caller keeps.
-struct SessionKey {
-  SessionId session;
-  Index birth;
-};
-
-// What may happen to a client.
-struct Tick {};
-struct Dialed {
-  DialId dial;
-};  ///< The WebSocket is open.
-struct Broken {
-  DialId dial;
-  std::string reason;
-};  ///< Closed, refused, or never opened.
-struct Arrived {
-  DialId dial;
-  wire::ServerMessage message;
-};
-struct ProposeCall {
-  CallId call;
-  RoomName room;
-  Bytes command;
-  Instant deadline;
-  std::optional<SessionKey> session;  ///< Unset: the library's own.
-  RequestId request_id;               ///< With `session` only.
-  RequestId floor;                    ///< With `session` only.
-};
-struct CancelCall {
-  CallId call;
-};
-struct ObserveCall {
-  RoomName room;
-  wire::ObserveFrom from;
-};
-struct UnobserveCall {
-  RoomName room;
-};
-/// The application has taken feed entries of this many bytes: widens the credit.
-struct Taken {
-  RoomName room;
-  std::uint64_t bytes = 0;
-};
-struct Stop {};
-using Input = std::variant<Tick, Dialed, Broken, Arrived, ProposeCall, CancelCall, ObserveCall,
-                           UnobserveCall, Taken, Stop>;
-
-// What the shell owes.
-struct Dial {
-  DialId dial;
-  std::string endpoint;
-};
-struct Send {
-  DialId dial;
-  wire::ClientMessage message;
-};
-struct Close {
-  DialId dial;
-};
-/// The end of a call (rule 14). An Error's effect says whether it may have happened.
-struct Resolved {
-  CallId call;
-  Result<wire::CommittedOutcome> result;
-};
-struct Delivered {
-  RoomName room;
-  wire::FeedEntry entry;
-  std::uint64_t bytes = 0;
-};
-struct Advanced {
-  RoomName room;
-  Position through;
-  std::uint64_t digest = 0;
-};
-/// Observing a room has ended for good; the application must decide.
-struct ObserveEnded {
-  RoomName room;
-  Error error;
-};
-enum class EventKind : std::uint8_t { connected, disconnected, resumed, refused };
-/// For people: what happened to the links.
-struct Event {
-  EventKind kind = EventKind::connected;
-  std::string endpoint;
-  std::string text;
-  Position at;
-  Duration after{};
-};
-using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded, Event>;
-
-struct Output {
-  std::vector<Duty> duties;  ///< In the order in which they are to be done.
-  Instant wake_at{};
-};
 
 /// Checks its own feed: a gap, a repeat, an older term or a wrong digest is named, counted, and
 /// ends the link; the client resumes elsewhere from the last position that was sound.
 ///
-/// Threads: none; one caller at a time. Deterministic for a seed.
+/// One link is in use: it carries proposals and feeds. Others stand by, admitted, and the first of
+/// them takes over in the same step in which the one in use is lost.
+///
+/// Threads: none; one caller at a time. Deterministic for a seed, and copyable.
 class ClientCore {
  public:
+  /// Pre: at least one endpoint, and at least one link.
   ClientCore(const ClientOptions& options, std::uint64_t seed, SessionId session, Instant now);
 
   Output step(Instant now, Input input);
+  /// One turn: everything that has gathered, in order. Proposals of one turn share frames.
+  Output step(Instant now, std::vector<Input> inputs);
 
   [[nodiscard]] std::optional<wire::Welcome> welcome() const;  ///< Of the link in use, if any.
   struct Counters {
@@ -151,7 +44,61 @@ class ClientCore {
   [[nodiscard]] const Counters& counters() const;
 
  private:
-  // (filled in by the implementation)
+  using Duties = std::vector<Duty>;
+
+  void take(Instant now, Input& input, Duties& duties);
+  void stop(Duties& duties);
+  void unobserve(const RoomName& room, Duties& duties);
+  void observe(Instant now, ObserveCall& call, Duties& duties);
+  void taken(const Taken& taken, Duties& duties);
+
+  // Links.
+  [[nodiscard]] Link* find(DialId dial);
+  [[nodiscard]] bool in_use(const Link& link) const;
+  void dial(Instant now, Link& link, Duties& duties);
+  void greet(Instant now, Link& link, Duties& duties);
+  void admit(Instant now, Link& link, wire::Welcome welcome, Duties& duties);
+  void use(std::size_t place, Duties& duties);
+  /// The link has ended: plans the next dial; a link that stands by takes over at once.
+  void lose(Instant now, Link& link, const std::string& reason, Duties& duties);
+  /// Ends a link ourselves.
+  void give_up(Instant now, Link& link, const std::string& reason, Duties& duties);
+  void watch(Instant now, Link& link, Duties& duties);
+  void watch_all(Instant now, Duties& duties);
+
+  // Messages.
+  void on_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
+  void on_admitted_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
+  void on_heartbeat(Instant now, Link& link, const wire::ServerHeartbeat& heartbeat);
+  void on_goodbye(Instant now, Link& link, const wire::Goodbye& goodbye, Duties& duties);
+  void on_observe_reply(Instant now, Link& link, const wire::ObserveReply& reply, Duties& duties);
+  void on_begun(Instant now, Link& link, RoomFeed& feed, const wire::ObserveReply& reply,
+                Duties& duties);
+  void on_feed(Instant now, Link& link, const wire::Feed& frame, Duties& duties);
+  void on_violation(Instant now, Link& link, const Error& error, Duties& duties);
+  void end_observe(const RoomName& room, Error error, Duties& duties);
+
+  /// What goes out on the link in use: proposals, and observes that are due.
+  void pump(Instant now, Duties& duties);
+  [[nodiscard]] Situation situation() const;
+  [[nodiscard]] Instant wake_at() const;
+
+  ClientOptions options_;
+  Rng rng_;
+  std::uint64_t client_ = 0;  ///< Tells this client's links from others'.
+  Rotation rotation_;
+  std::vector<Link> links_;            ///< Their places are their numbers in the hello.
+  std::optional<std::size_t> in_use_;  ///< Place of the link in use; admitted.
+  DialId last_dial_;
+  std::optional<ClusterId> cluster_;  ///< Of the first welcome: this client belongs to it.
+  std::optional<Instant> lost_at_;    ///< When the link in use was lost last.
+  std::string trouble_;               ///< The last that went wrong with a link.
+  Calls calls_;
+  std::map<RoomName, RoomFeed> rooms_;
+  /// Left before the server answered: on this link a reply to the room may still be the old one.
+  std::set<RoomName> left_unanswered_;
+  bool stopped_ = false;
+  Counters counters_;
 };
 
 }  // namespace kuilt::client

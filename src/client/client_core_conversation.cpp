@@ -1,0 +1,260 @@
+// client_core_conversation.cpp: a link from its dial to its end, and what its server says.
+#include <algorithm>
+#include <utility>
+
+#include "client/client_core.hpp"
+#include "kuilt/detail/overloaded.hpp"
+
+namespace kuilt::client {
+
+Link* ClientCore::find(DialId dial) {
+  for (Link& link : links_) {
+    if (link.state != Link::State::waiting && link.dial == dial) return &link;
+  }
+  return nullptr;
+}
+
+bool ClientCore::in_use(const Link& link) const { return in_use_ && &links_[*in_use_] == &link; }
+
+void ClientCore::watch_all(Instant now, Duties& duties) {
+  for (Link& link : links_) watch(now, link, duties);
+}
+
+void ClientCore::watch(Instant now, Link& link, Duties& duties) {
+  switch (link.state) {
+    case Link::State::waiting:
+      if (now >= link.due) dial(now, link, duties);
+      return;
+    case Link::State::dialing:
+    case Link::State::greeting:
+      if (now >= link.due) give_up(now, link, "no welcome in time", duties);
+      return;
+    case Link::State::admitted: break;
+  }
+  if (now >= link.heard_at + silence_limit(options_, *link.welcome)) {
+    return give_up(now, link, "silent for too long", duties);
+  }
+  const bool leaderless =
+      link.leaderless_since && now >= *link.leaderless_since + options_.leaderless_max;
+  if (leaderless && rotation_.has_other_than(link.endpoint)) {
+    return give_up(now, link, "its server has had no leader for too long", duties);
+  }
+  if (!in_use(link)) return;
+  for (const auto& [room, feed] : rooms_) {
+    const auto asked = feed.asked_at();
+    if (asked && now >= *asked + options_.observe_timeout) {
+      return give_up(now, link, "no reply to an observe in time", duties);
+    }
+  }
+}
+
+void ClientCore::dial(Instant now, Link& link, Duties& duties) {
+  std::set<std::string> taken;
+  for (const Link& other : links_) {
+    if (other.state != Link::State::waiting) taken.insert(other.endpoint);
+  }
+  const auto choice = rotation_.next(now, taken);
+  if (!choice || choice->not_before > now) {
+    // Standing by on a server that is in use already would survive nothing: look again later.
+    link.due = choice ? choice->not_before : now + options_.backoff_max;
+    return;
+  }
+  last_dial_ = last_dial_.next();
+  link.state = Link::State::dialing;
+  link.dial = last_dial_;
+  link.endpoint = choice->endpoint;
+  link.due = now + options_.dial_timeout;
+  ++counters_.dials;
+  duties.push_back(Dial{link.dial, link.endpoint});
+}
+
+void ClientCore::greet(Instant, Link& link, Duties& duties) {
+  link.state = Link::State::greeting;
+  wire::Hello hello;
+  hello.cluster = cluster_.value_or(ClusterId());
+  hello.client = client_;
+  hello.link = static_cast<std::uint32_t>(&link - links_.data());
+  hello.name = options_.name;
+  hello.token = options_.token;
+  duties.push_back(Send{link.dial, std::move(hello)});
+}
+
+void ClientCore::admit(Instant now, Link& link, wire::Welcome welcome, Duties& duties) {
+  if (welcome.version < wire::client_version_min || welcome.version > wire::client_version_max) {
+    return give_up(now, link, "speaks version " + std::to_string(welcome.version), duties);
+  }
+  if (cluster_ && welcome.cluster != *cluster_) {
+    return give_up(now, link, "belongs to another cluster, " + welcome.cluster.text(), duties);
+  }
+  cluster_ = welcome.cluster;
+  link.state = Link::State::admitted;
+  link.admitted_at = now;
+  link.commit = welcome.commit.index;
+  link.leaderless_since.reset();
+  if (welcome.leader.empty()) link.leaderless_since = now;
+  link.welcome = std::move(welcome);
+  if (!in_use_) use(static_cast<std::size_t>(&link - links_.data()), duties);
+}
+
+void ClientCore::use(std::size_t place, Duties& duties) {
+  in_use_ = place;
+  const Link& link = links_[place];
+  calls_.link_up(link.welcome->limits);
+  if (rooms_.empty()) lost_at_.reset();
+  duties.push_back(
+      Event{EventKind::connected, link.endpoint, link.welcome->server_name, Position{}, {}});
+}
+
+void ClientCore::give_up(Instant now, Link& link, const std::string& reason, Duties& duties) {
+  duties.push_back(Close{link.dial});
+  lose(now, link, reason, duties);
+}
+
+void ClientCore::lose(Instant now, Link& link, const std::string& reason, Duties& duties) {
+  const bool was_admitted = link.state == Link::State::admitted;
+  const bool was_in_use = in_use(link);
+  trouble_ = link.endpoint + ": " + reason;
+  duties.push_back(Event{was_admitted ? EventKind::disconnected : EventKind::refused,
+                         link.endpoint,
+                         reason,
+                         Position{},
+                         {}});
+  // A server that admits and drops us at once must not be dialed in a tight loop.
+  if (was_admitted && now - link.admitted_at >= options_.backoff_max) link.failures = 0;
+  link.state = Link::State::waiting;
+  link.welcome.reset();
+  link.due =
+      now + full_jitter(rng_, doubled(options_.backoff_min, link.failures, options_.backoff_max));
+  ++link.failures;
+  if (!was_in_use) return;
+
+  in_use_.reset();
+  if (!lost_at_) lost_at_ = now;
+  calls_.link_down(duties);
+  for (auto& [room, feed] : rooms_) feed.link_down();
+  left_unanswered_.clear();
+  for (std::size_t place = 0; place < links_.size() && !in_use_; ++place) {
+    if (links_[place].state == Link::State::admitted) use(place, duties);
+  }
+}
+
+void ClientCore::on_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties) {
+  link.heard_at = now;
+  if (const auto* goodbye = std::get_if<wire::Goodbye>(&message)) {
+    return on_goodbye(now, link, *goodbye, duties);
+  }
+  if (link.state == Link::State::admitted) {
+    return on_admitted_message(now, link, message, duties);
+  }
+  auto* welcome = std::get_if<wire::Welcome>(&message);
+  if (welcome == nullptr || link.state != Link::State::greeting) {
+    return give_up(now, link, "the first message was not a welcome", duties);
+  }
+  admit(now, link, std::move(*welcome), duties);
+}
+
+void ClientCore::on_admitted_message(Instant now, Link& link, wire::ServerMessage& message,
+                                     Duties& duties) {
+  const auto on_any = Overloaded{
+      [&](const wire::Welcome&) { give_up(now, link, "a second welcome", duties); },
+      [&](const wire::Answers& answers) {
+        if (!in_use(link)) return;
+        for (const wire::Answer& answer : answers.answers) calls_.answer(now, answer, duties);
+      },
+      [&](const wire::ObserveReply& reply) { on_observe_reply(now, link, reply, duties); },
+      [&](const wire::Feed& frame) { on_feed(now, link, frame, duties); },
+      [&](const wire::ServerHeartbeat& heartbeat) { on_heartbeat(now, link, heartbeat); },
+      [](const wire::Goodbye&) {},  // Taken before.
+  };
+  std::visit(on_any, message);
+}
+
+void ClientCore::on_heartbeat(Instant now, Link& link, const wire::ServerHeartbeat& heartbeat) {
+  link.commit = std::max(link.commit, heartbeat.commit.index);
+  if (!heartbeat.leader.empty()) {
+    link.leaderless_since.reset();
+  } else if (!link.leaderless_since) {
+    link.leaderless_since = now;
+  }
+}
+
+void ClientCore::on_goodbye(Instant now, Link& link, const wire::Goodbye& goodbye, Duties& duties) {
+  rotation_.hint(goodbye.endpoints, link.endpoint);
+  if (goodbye.retry_after > Duration::zero()) {
+    constexpr Duration patience_max = std::chrono::minutes(1);
+    const Duration asked = std::min(goodbye.retry_after, patience_max);
+    rotation_.hold_off(link.endpoint, now + asked + full_jitter(rng_, asked));
+  }
+  give_up(now, link, std::string(name_of(goodbye.code)) + ": " + goodbye.message, duties);
+}
+
+void ClientCore::on_observe_reply(Instant now, Link& link, const wire::ObserveReply& reply,
+                                  Duties& duties) {
+  if (!in_use(link)) return;
+  const auto room = rooms_.find(reply.room);
+  if (room == rooms_.end()) {
+    left_unanswered_.erase(reply.room);
+    return;
+  }
+  const auto end = [&](ErrorCode code) {
+    end_observe(reply.room, Error(code, Effect::none, reply.message), duties);
+  };
+  switch (reply.verdict) {
+    case wire::ObserveVerdict::resumed:
+    case wire::ObserveVerdict::begins_at: return on_begun(now, link, room->second, reply, duties);
+    case wire::ObserveVerdict::snapshot_follows:
+      return on_violation(now, link,
+                          Error(ErrorCode::feed_broken, "a snapshot, which version 1 never sends"),
+                          duties);
+    case wire::ObserveVerdict::history_differs: return end(ErrorCode::history_differs);
+    case wire::ObserveVerdict::not_this_cluster: return end(ErrorCode::wrong_cluster);
+    case wire::ObserveVerdict::compacted: return end(ErrorCode::compacted);
+    case wire::ObserveVerdict::behind:
+      rotation_.hint(reply.endpoints, link.endpoint);
+      return give_up(now, link, "is behind: " + reply.message, duties);
+  }
+}
+
+void ClientCore::on_begun(Instant now, Link& link, RoomFeed& feed, const wire::ObserveReply& reply,
+                          Duties& duties) {
+  const bool resumed = feed.was_fed();
+  const Position before = feed.position();
+  if (Status begun = feed.begin(reply, *link.welcome); !begun) {
+    return on_violation(now, link, begun.error(), duties);
+  }
+  if (resumed) {
+    const Duration after = lost_at_ ? now - *lost_at_ : Duration::zero();
+    duties.push_back(Event{EventKind::resumed, link.endpoint, link.welcome->server_name,
+                           feed.position(), after});
+  }
+  if (feed.position() != before) {
+    duties.push_back(Advanced{reply.room, feed.position(), feed.digest()});
+  }
+  const auto streams = [](const auto& observed) { return observed.second.streaming(); };
+  if (std::all_of(rooms_.begin(), rooms_.end(), streams)) lost_at_.reset();
+}
+
+void ClientCore::on_feed(Instant now, Link& link, const wire::Feed& frame, Duties& duties) {
+  if (!in_use(link)) return;
+  const auto room = rooms_.find(frame.room);
+  if (room == rooms_.end() || !room->second.streaming()) return;  // Of a feed that was left.
+  auto entries = room->second.take(frame);
+  if (!entries) return on_violation(now, link, entries.error(), duties);
+  for (std::size_t i = 0; i < entries->size(); ++i) {
+    duties.push_back(Delivered{frame.room, std::move((*entries)[i]), frame.entries[i].size()});
+  }
+  duties.push_back(Advanced{frame.room, frame.through, frame.digest});
+}
+
+void ClientCore::on_violation(Instant now, Link& link, const Error& error, Duties& duties) {
+  ++counters_.feed_violations;
+  duties.push_back(Event{EventKind::feed_broken, link.endpoint, error.message(), Position{}, {}});
+  give_up(now, link, "feed_broken: " + error.message(), duties);
+}
+
+void ClientCore::end_observe(const RoomName& room, Error error, Duties& duties) {
+  rooms_.erase(room);
+  duties.push_back(ObserveEnded{room, std::move(error)});
+}
+
+}  // namespace kuilt::client

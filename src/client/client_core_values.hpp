@@ -1,0 +1,137 @@
+// client_core_values.hpp: what a client core is told, and what it answers. Values only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kuilt/result.hpp"
+#include "wire/client_messages.hpp"
+
+namespace kuilt::client {
+
+struct ClientOptions {
+  std::vector<std::string> endpoints;  ///< "ws://host:port", at least one.
+  std::string name;
+  std::string token;
+  std::uint32_t links = 1;  ///< d: further links stand by, on distinct servers.
+  Duration attempt_timeout = std::chrono::seconds(3);  ///< Then repeat under the same id.
+  Duration silence_max = std::chrono::seconds(3);      ///< A link silent for longer is given up.
+  Duration dial_timeout = std::chrono::seconds(3);     ///< To a welcome message.
+  Duration backoff_min = std::chrono::milliseconds(20);
+  Duration backoff_max = std::chrono::seconds(2);     ///< Full jitter below this.
+  Duration leaderless_max = std::chrono::seconds(2);  ///< No leader for so long: next endpoint.
+  /// To the answer to an observe; above the time for which a server may hold "behind" back.
+  Duration observe_timeout = std::chrono::seconds(10);
+  std::size_t window_bytes_max = std::size_t{1} << 20;    ///< Proposals sent and not yet answered.
+  std::size_t pending_bytes_max = std::size_t{16} << 20;  ///< All proposals taken; more is busy.
+  std::uint64_t credit_bytes = std::uint64_t{1} << 20;    ///< Per observed room; see `taken`.
+};
+
+using CallId = Number<struct CallIdTag>;
+/// Numbers dials: a later link is another one even to the same endpoint.
+using DialId = Number<struct DialIdTag>;
+
+/// Which session a proposal belongs to: the library's own of this incarnation, or a durable one
+/// that the caller keeps.
+struct SessionKey {
+  SessionId session;
+  Index birth;
+};
+
+// What may happen to a client.
+struct Tick {};
+struct Dialed {
+  DialId dial;
+};  ///< The WebSocket is open.
+struct Broken {
+  DialId dial;
+  std::string reason;
+};  ///< Closed, refused, or never opened.
+struct Arrived {
+  DialId dial;
+  wire::ServerMessage message;
+};
+struct ProposeCall {
+  CallId call;
+  RoomName room;
+  Bytes command;
+  Instant deadline;
+  std::optional<SessionKey> session;  ///< Unset: the library's own.
+  RequestId request_id;               ///< With `session` only.
+  RequestId floor;                    ///< With `session` only.
+};
+struct CancelCall {
+  CallId call;
+};
+/// Pre: the room is not observed yet.
+struct ObserveCall {
+  RoomName room;
+  wire::ObserveFrom from;
+};
+struct UnobserveCall {
+  RoomName room;
+};
+/// The application has taken feed entries of this many bytes: widens the credit.
+struct Taken {
+  RoomName room;
+  std::uint64_t bytes = 0;
+};
+struct Stop {};
+using Input = std::variant<Tick, Dialed, Broken, Arrived, ProposeCall, CancelCall, ObserveCall,
+                           UnobserveCall, Taken, Stop>;
+
+// What the shell owes.
+struct Dial {
+  DialId dial;
+  std::string endpoint;
+};
+struct Send {
+  DialId dial;
+  wire::ClientMessage message;
+};
+struct Close {
+  DialId dial;
+};
+/// The end of a call (rule 14). An Error's effect says whether it may have happened.
+struct Resolved {
+  CallId call;
+  Result<wire::CommittedOutcome> result;
+};
+struct Delivered {
+  RoomName room;
+  wire::FeedEntry entry;
+  std::uint64_t bytes = 0;  ///< Of its public part: what credit counts.
+};
+/// Everything visible through here was delivered. Follows each feed frame, and a reply that moves
+/// the position (a feed that begins later than asked).
+struct Advanced {
+  RoomName room;
+  Position through;
+  std::uint64_t digest = 0;
+};
+/// Observing a room has ended for good; the application must decide.
+struct ObserveEnded {
+  RoomName room;
+  Error error;
+};
+enum class EventKind : std::uint8_t { connected, disconnected, resumed, refused, feed_broken };
+/// For people: what happened to the links.
+struct Event {
+  EventKind kind = EventKind::connected;
+  std::string endpoint;
+  std::string text;
+  Position at;       ///< Of `resumed`: where the feed goes on.
+  Duration after{};  ///< Of `resumed`: since the link before was lost.
+};
+using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded, Event>;
+
+struct Output {
+  std::vector<Duty> duties;  ///< In the order in which they are to be done.
+  Instant wake_at{};
+};
+
+}  // namespace kuilt::client
