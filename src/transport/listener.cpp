@@ -1,0 +1,186 @@
+// The accept loop. What happens on an accepted socket is websocket.cpp's.
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "transport/address.hpp"
+#include "transport/websocket.hpp"
+
+namespace kuilt::transport {
+
+namespace {
+
+using boost::system::error_code;
+using net::ip::tcp;
+
+// Long enough for a descriptor to come free, short enough for nobody to notice.
+constexpr auto pause_after_failed_accept = std::chrono::milliseconds(100);
+
+/// Owned by its own pending accept. The mutex makes `stop()` good from any thread, and at once.
+class AcceptLoop : public std::enable_shared_from_this<AcceptLoop> {
+ public:
+  AcceptLoop(tcp::acceptor acceptor, std::shared_ptr<Entrance> entrance, ExecutorChoice choose)
+      : acceptor_(std::move(acceptor)),
+        pause_(acceptor_.get_executor()),
+        entrance_(std::move(entrance)),
+        choose_(std::move(choose)) {}
+
+  void accept() {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return;
+    acceptor_.async_accept(choose_(),
+                           [self = shared_from_this()](error_code ec, tcp::socket socket) {
+                             self->on_accept(ec, std::move(socket));
+                           });
+  }
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+      error_code ignored;
+      acceptor_.close(ignored);
+      pause_.cancel();
+    }
+    entrance_->stop();
+  }
+
+ private:
+  void on_accept(error_code ec, tcp::socket socket) {
+    if (ec) {
+      // Out of descriptors, most likely; the waiting peers stay in the kernel's queue.
+      pause();
+      return;
+    }
+    welcome(std::move(socket));
+    accept();
+  }
+
+  void welcome(tcp::socket socket) {
+    error_code ec;
+    const tcp::endpoint remote = socket.remote_endpoint(ec);
+    if (ec) return;  // Gone already.
+    auto ticket = entrance_->links->enter(remote.address().to_string());
+    if (!ticket) return;
+    upgrade(std::move(socket), std::move(*ticket), entrance_);
+  }
+
+  void pause() {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return;
+    pause_.expires_after(pause_after_failed_accept);
+    pause_.async_wait([self = shared_from_this()](error_code) { self->accept(); });
+  }
+
+  std::mutex mutex_;
+  bool stopped_ = false;
+  tcp::acceptor acceptor_;
+  net::steady_timer pause_;
+  const std::shared_ptr<Entrance> entrance_;
+  const ExecutorChoice choose_;
+};
+
+class TcpListener final : public Listener {
+ public:
+  TcpListener(std::shared_ptr<AcceptLoop> loop, std::shared_ptr<LinkCount> links, Address address)
+      : loop_(std::move(loop)), links_(std::move(links)), address_(std::move(address)) {}
+  TcpListener(const TcpListener&) = delete;
+  TcpListener& operator=(const TcpListener&) = delete;
+  ~TcpListener() override { loop_->stop(); }
+
+  [[nodiscard]] std::uint16_t port() const override { return address_.port; }
+  [[nodiscard]] std::string address() const override { return text_of(address_); }
+  [[nodiscard]] std::size_t links() const override { return links_->links(); }
+  void stop() override { loop_->stop(); }
+
+ private:
+  const std::shared_ptr<AcceptLoop> loop_;
+  const std::shared_ptr<LinkCount> links_;
+  const Address address_;
+};
+
+Error listen_error(const std::string& address, const error_code& ec) {
+  const bool in_use = ec == net::error::address_in_use;
+  const bool not_ours = ec == boost::system::errc::address_not_available;
+  const ErrorCode code = in_use     ? ErrorCode::address_in_use
+                         : not_ours ? ErrorCode::invalid_argument
+                                    : ErrorCode::io;
+  return Error(code, Effect::none, "listen on " + address + ": " + ec.message());
+}
+
+Result<tcp::endpoint> resolve(const net::any_io_executor& executor, const std::string& address) {
+  const auto parsed = parse_address(address);
+  if (!parsed) return Error(parsed.error()).within("listen");
+  error_code ec;
+  tcp::resolver resolver(executor);
+  const auto found =
+      resolver.resolve(parsed->host, std::to_string(parsed->port), tcp::resolver::passive, ec);
+  if (ec || found.empty()) {
+    return Error(ErrorCode::invalid_argument,
+                 "listen on " + address + ": the host cannot be resolved: " + ec.message());
+  }
+  return found.begin()->endpoint();
+}
+
+Result<tcp::acceptor> open_acceptor(const net::any_io_executor& executor,
+                                    const std::string& address) {
+  const auto endpoint = resolve(executor, address);
+  if (!endpoint) return endpoint.error();
+  tcp::acceptor acceptor(executor);
+  error_code ec;
+  acceptor.open(endpoint->protocol(), ec);
+  if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (!ec) acceptor.bind(*endpoint, ec);
+  if (!ec) acceptor.listen(tcp::acceptor::max_listen_connections, ec);
+  if (ec) return listen_error(address, ec);
+  return acceptor;
+}
+
+}  // namespace
+
+bool Entrance::admit_visit(const std::shared_ptr<Visit>& visit) {
+  const std::lock_guard lock(mutex_);
+  if (!stopped_) visits_.insert(visit);
+  return !stopped_;
+}
+
+bool Entrance::end_visit(const std::shared_ptr<Visit>& visit) {
+  const std::lock_guard lock(mutex_);
+  visits_.erase(visit);
+  return !stopped_;
+}
+
+void Entrance::stop() {
+  std::set<std::weak_ptr<Visit>, std::owner_less<>> visits;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    visits.swap(visits_);
+  }
+  for (const auto& entry : visits) {
+    if (const auto visit = entry.lock()) visit->cancel();
+  }
+}
+
+Result<std::unique_ptr<Listener>> listen(net::any_io_executor accept_on, const std::string& address,
+                                         AcceptRules rules, SeamLimits limits,
+                                         ExecutorChoice choose, SeamHandler on_seam) {
+  auto acceptor = open_acceptor(accept_on, address);
+  if (!acceptor) return std::move(acceptor).error();
+  error_code ec;
+  const tcp::endpoint bound = acceptor->local_endpoint(ec);
+  if (ec) return listen_error(address, ec);
+
+  auto entrance = std::make_shared<Entrance>(std::move(rules), limits, std::move(on_seam),
+                                             parse_address(address)->host);
+  auto links = entrance->links;
+  auto loop =
+      std::make_shared<AcceptLoop>(*std::move(acceptor), std::move(entrance), std::move(choose));
+  loop->accept();
+  const Address actual{bound.address().to_string(), bound.port()};
+  return std::unique_ptr<Listener>(std::make_unique<TcpListener>(loop, std::move(links), actual));
+}
+
+}  // namespace kuilt::transport
