@@ -7,7 +7,9 @@
 //   field(number, name, member)    a varint, bytes, message or list, as the member's type says
 //   fixed(number, name, member)    a 64-bit number in eight bytes
 //   digest(number, name, member)   the same, hexadecimal in JSON
-//   name(number, name, member)     a string of at most name_bytes_max bytes
+//   name(number, name, member)     a string of at most name_bytes_max bytes: a room, a principal
+//   prose(number, name, member)    a string for people, which may hold anything (a file's name)
+//   internal(number, name, member) a string between servers only
 //   payload(number, name, member)  what a client proposed: opaque bytes, text in JSON if it is text
 //   entries(number, name, member)  public parts of entries
 //   one_of(name, member, Alternative<T>{number, name}...)

@@ -11,6 +11,7 @@
 #include "kuilt/bytes.hpp"
 #include "kuilt/result.hpp"
 #include "raft/messages.hpp"
+#include "wire/configuration_record.hpp"
 #include "wire/outcome.hpp"
 
 namespace kuilt::wire {
@@ -97,7 +98,10 @@ using PeerMessage = std::variant<PeerHello, PeerProof, raft::Message, Forward, F
 /// Errors: bad_frame (with what was wrong, and where), unsupported_format.
 [[nodiscard]] Result<PeerMessage> decode_peer(const Bytes& frame);
 
-[[nodiscard]] Bytes encode_configuration_record(const raft::Configuration& configuration);
-[[nodiscard]] Result<raft::Configuration> decode_configuration_record(BytesView bytes);
+/// What a proof is the HMAC-SHA-256 of: all that the two hellos said which decides anything, each
+/// part of fixed size (docs/protocol.md). `acceptor` says whose proof it is, so that neither side
+/// can send the other's back; `version` is the one that the two chose.
+[[nodiscard]] Bytes proof_input(bool acceptor, const PeerHello& initiator,
+                                const PeerHello& acceptor_hello, std::uint32_t version);
 
 }  // namespace kuilt::wire

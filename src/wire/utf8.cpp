@@ -50,14 +50,12 @@ std::size_t utf8_sequence_size(std::string_view text) {
   return size;
 }
 
-bool is_utf8(std::string_view text) {
-  text.remove_prefix(ascii_prefix(text));
-  while (!text.empty()) {
-    const std::size_t size = utf8_sequence_size(text);
-    if (size == 0) return false;
-    text.remove_prefix(size);
-  }
-  return true;
+std::string_view utf8_prefix(std::string_view text) {
+  std::size_t size = ascii_prefix(text);
+  while (const std::size_t next = utf8_sequence_size(text.substr(size))) size += next;
+  return text.substr(0, size);
 }
+
+bool is_utf8(std::string_view text) { return utf8_prefix(text).size() == text.size(); }
 
 }  // namespace kuilt::wire

@@ -103,6 +103,12 @@ class FieldReader {
     field(number, name, value);
     if (number == tag_.number && value.size() > name_bytes_max) in_->fail("longer than 1024 bytes");
   }
+  void prose(std::uint32_t number, std::string_view name, std::string& value) {
+    field(number, name, value);
+  }
+  void internal(std::uint32_t number, std::string_view name_of_field, std::string& value) {
+    name(number, name_of_field, value);
+  }
   template <Blob T>
   void payload(std::uint32_t number, std::string_view name, T& value) {
     field(number, name, value);
@@ -206,6 +212,8 @@ class FieldClearer {
     value = 0;
   }
   void name(std::uint32_t, std::string_view, const auto&) {}
+  void prose(std::uint32_t, std::string_view, const auto&) {}
+  void internal(std::uint32_t, std::string_view, const auto&) {}
   void payload(std::uint32_t, std::string_view, const auto&) {}
   void entries(std::uint32_t, std::string_view, const auto&) {}
   void one_of(std::string_view, const auto&, auto...) {}
@@ -223,6 +231,8 @@ class FieldRequirer {
   void fixed(std::uint32_t, std::string_view, const auto&) {}
   void digest(std::uint32_t, std::string_view, const auto&) {}
   void name(std::uint32_t, std::string_view, const auto&) {}
+  void prose(std::uint32_t, std::string_view, const auto&) {}
+  void internal(std::uint32_t, std::string_view, const auto&) {}
   void payload(std::uint32_t, std::string_view, const auto&) {}
   void entries(std::uint32_t, std::string_view, const auto&) {}
   void one_of(std::string_view name, const auto&, auto...) { require(0, name); }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "wire/fields.hpp"
+#include "wire/utf8.hpp"
 
 namespace kuilt::wire {
 
@@ -93,6 +94,13 @@ class FieldWriter {
   void name(std::uint32_t number, std::string_view name, std::string_view value) {
     field(number, name, value);
   }
+  // A cut message is better than a frame that its reader must refuse.
+  void prose(std::uint32_t number, std::string_view name, std::string_view value) {
+    field(number, name, utf8_prefix(value));
+  }
+  void internal(std::uint32_t number, std::string_view name, std::string_view value) {
+    field(number, name, value);
+  }
   void payload(std::uint32_t number, std::string_view name, BytesView value) {
     field(number, name, value);
   }
@@ -157,8 +165,10 @@ template <class M>
 /// The bytes of one message, in one allocation.
 template <class M>
 [[nodiscard]] Bytes encode_message(const M& message) {
+  const std::size_t size = size_of(message);
   std::string buffer;
-  buffer.resize_and_overwrite(size_of(message), [&](char* at, std::size_t size) {
+  // libstdc++ 12 offers more than was asked for, so the second argument says nothing.
+  buffer.resize_and_overwrite(size, [&](char* at, std::size_t /*offered*/) {
     BufferSink sink(at);
     FieldWriter<BufferSink> writer(sink);
     describe(writer, message);

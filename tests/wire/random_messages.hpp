@@ -1,0 +1,165 @@
+// random_messages.hpp: messages of every type, from a seed.
+#pragma once
+
+#include <vector>
+
+#include "tests/wire/wire_values.hpp"
+#include "wire/client_messages.hpp"
+#include "wire/entry.hpp"
+#include "wire/peer_messages.hpp"
+
+namespace kuilt::wire {
+
+inline ErrorCode random_code(Rng& rng) { return error_table[rng.below(error_table.size())].code; }
+
+template <class T, class Make>
+std::vector<T> random_list(Rng& rng, std::size_t size_max, Make make) {
+  std::vector<T> out;
+  for (std::uint64_t left = rng.below(size_max + 1); left > 0; --left) out.push_back(make(rng));
+  return out;
+}
+
+template <std::size_t n>
+void fill(Rng& rng, std::array<std::byte, n>& octets) {
+  for (std::byte& octet : octets) octet = static_cast<std::byte>(rng.next() & 0xffU);
+}
+
+inline Proposal random_proposal(Rng& rng) {
+  Proposal proposal;
+  proposal.number = random_number(rng);
+  if (rng.chance(80)) proposal.session = random_id<SessionId>(rng);
+  proposal.birth = Index(random_number(rng));
+  proposal.request_id = RequestId(random_number(rng));
+  proposal.floor = RequestId(random_number(rng));
+  proposal.room = random_text(rng, 8);
+  proposal.command = Bytes(rng.chance(50) ? random_text(rng, 40) : random_octets(rng, 80));
+  return proposal;
+}
+inline Proposal random_forwarded(Rng& rng) {
+  Proposal proposal = random_proposal(rng);
+  proposal.author = random_text(rng, 8);
+  return proposal;
+}
+
+inline Outcome random_outcome(Rng& rng) {
+  if (rng.chance(50)) return CommittedOutcome{random_position(rng), rng.chance(30)};
+  return RefusedOutcome{random_code(rng), random_text(rng, 20), rng.chance(50),
+                        random_duration(rng)};
+}
+
+inline raft::Configuration random_configuration(Rng& rng) {
+  raft::Configuration configuration;
+  configuration.cluster = random_id<ClusterId>(rng);
+  configuration.history = random_id<HistoryId>(rng);
+  std::uint64_t high = 0;
+  for (std::uint64_t left = rng.below(6); left > 0; --left) {
+    high += 1 + rng.below(1000);
+    configuration.members.push_back({NodeId(high, rng.next()), random_text(rng, 5),
+                                     random_text(rng, 9), random_text(rng, 9), rng.chance(70)});
+  }
+  configuration.parameters = {random_number(rng), random_number(rng), random_number(rng),
+                              random_number(rng), random_duration(rng)};
+  return configuration;
+}
+
+inline raft::Entry random_command(Rng& rng, Position at) {
+  const std::string room = random_text(rng, 6);
+  const std::string author = random_text(rng, 6);
+  const std::string body = rng.chance(50) ? random_text(rng, 30) : random_octets(rng, 200);
+  Command command;
+  command.at = at;
+  command.log_time = LogTime(random_number(rng));
+  command.log_id = rng.chance(90) ? 0 : random_number(rng);
+  command.room = room;
+  command.author = author;
+  command.request_id = RequestId(random_positive(rng));
+  command.body = BytesView(body);
+  command.session = random_id<SessionId>(rng);
+  command.birth = Index(random_number(rng));
+  command.floor = RequestId(random_number(rng));
+  command.digest = command_digest(room, command.body);
+  return encode_command(command);
+}
+
+inline raft::Entry random_entry(Rng& rng, Position at) {
+  if (rng.chance(10)) return no_op(at);
+  if (rng.chance(10)) {
+    return encode_configuration(
+        at, LogTime(random_number(rng)),
+        std::make_shared<const raft::Configuration>(random_configuration(rng)));
+  }
+  return random_command(rng, at);
+}
+
+inline raft::Message random_raft_message(Rng& rng) {
+  const Term term(random_positive(rng));
+  switch (rng.below(6)) {
+    case 0: return raft::VoteRequest{term, rng.chance(50), random_position(rng)};
+    case 1: return raft::VoteReply{term, rng.chance(50), rng.chance(50)};
+    case 2: {
+      raft::AppendRequest request{term, {Index(rng.next() >> 1), term}, Index(rng.next()), {}};
+      Index index = request.prev.index;
+      request.entries = random_list<raft::Entry>(rng, 5, [&](Rng& r) {
+        index = index.next();
+        return random_entry(r, {index, Term(random_positive(r))});
+      });
+      return request;
+    }
+    case 3:
+      return raft::AppendReply{term,
+                               rng.chance(50),
+                               Index(random_number(rng)),
+                               Index(random_number(rng)),
+                               random_position(rng),
+                               random_id<BootId>(rng)};
+    case 4: return raft::Heartbeat{term, random_position(rng), random_number(rng)};
+  }
+  return raft::HeartbeatReply{term, random_number(rng), Index(random_number(rng)),
+                              random_duration(rng), random_id<BootId>(rng)};
+}
+
+inline PeerHello random_peer_hello(Rng& rng) {
+  PeerHello hello;
+  hello.version_min = static_cast<std::uint32_t>(random_number(rng));
+  hello.version_max = static_cast<std::uint32_t>(random_number(rng));
+  hello.features = random_number(rng);
+  if (rng.chance(80)) hello.cluster = random_id<ClusterId>(rng);
+  hello.history = random_id<HistoryId>(rng);
+  hello.node = random_id<NodeId>(rng);
+  hello.boot = random_id<BootId>(rng);
+  hello.name = random_text(rng, 9);
+  fill(rng, hello.nonce);
+  if (rng.chance(50)) fill(rng, hello.proof.emplace());
+  return hello;
+}
+
+inline PeerMessage random_peer_message(Rng& rng) {
+  switch (rng.below(12)) {
+    case 0: return random_peer_hello(rng);
+    case 1: {
+      PeerProof proof;
+      fill(rng, proof.proof);
+      return proof;
+    }
+    case 2: return Forward{random_number(rng), random_list<Proposal>(rng, 4, random_forwarded)};
+    case 3:
+      return ForwardReply{random_number(rng), Term(random_number(rng)),
+                          random_list<ForwardReply::Answer>(rng, 4, [](Rng& r) {
+                            return ForwardReply::Answer{
+                                static_cast<std::uint32_t>(random_number(r)), random_outcome(r)};
+                          })};
+    case 4: {
+      FoundingOffer offer{
+          random_id<NodeId>(rng), random_text(rng, 9), random_text(rng, 9), random_text(rng, 9), {},
+          random_number(rng)};
+      fill(rng, offer.nonce);
+      return offer;
+    }
+    case 5:
+      return FoundingHold{encode_configuration_record(random_configuration(rng)), rng.chance(50)};
+    case 6: return PeerGoodbye{random_code(rng), random_text(rng, 20)};
+  }
+  return random_raft_message(rng);
+}
+
+}  // namespace kuilt::wire
