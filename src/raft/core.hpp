@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "kuilt/detail/rng.hpp"
+#include "raft/durability.hpp"
+#include "raft/log_view.hpp"
 #include "raft/messages.hpp"
+#include "raft/progress.hpp"
 
 namespace kuilt::raft {
-
-/// Counts the writes that one core has ordered since it booted. The disk finishes them in order.
-using WriteSeq = Number<struct WriteSeqTag>;
 
 struct Options {
   Duration heartbeat_interval = std::chrono::milliseconds(50);
@@ -39,13 +39,6 @@ struct Options {
 };
 /// A sentence that names the value and the limit; nothing, if the options are sound.
 [[nodiscard]] std::optional<std::string> complaint_about(const Options& options);
-
-/// A run of entries of one term.
-struct TermRange {
-  Index first;
-  Term term;
-  friend bool operator==(const TermRange&, const TermRange&) = default;
-};
 
 /// What a core starts from: what recovery found, all of it durable.
 struct Boot {
@@ -121,6 +114,7 @@ enum class Refusal : std::uint8_t {
   unknown_sender,
   stale_term,
   term_jump,
+  leader_is_live,  ///< A (pre-)vote request while a leader is heard: ignored, without an answer.
   second_leader_in_term,
   entries_not_contiguous,
   entry_term_grows_beyond_message,
@@ -128,6 +122,7 @@ enum class Refusal : std::uint8_t {
   entry_kind_and_configuration_disagree,
   conflict_below_commit,
   acknowledges_beyond_log,
+  answers_unknown_round,
   late_reply,
 };
 [[nodiscard]] std::string_view name_of(Refusal refusal);
@@ -160,6 +155,7 @@ class Core {
   [[nodiscard]] NodeId self() const;
   [[nodiscard]] Role role() const;
   [[nodiscard]] Term term() const;
+  [[nodiscard]] HardState hard_state() const;
   [[nodiscard]] std::optional<NodeId> leader() const;  ///< Of `term()`, as far as known here.
   [[nodiscard]] Index commit_index() const;
   [[nodiscard]] Position last() const;  ///< Base, if the log is empty.
@@ -172,6 +168,8 @@ class Core {
   [[nodiscard]] const SharedConfiguration& configuration() const;
   /// The term of a position in the log or of its base; nothing outside.
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
+  /// The terms of the whole log, from base.index + 1 on.
+  [[nodiscard]] const std::vector<TermRange>& term_ranges() const;
   /// The first index whose entry is in memory; last + 1 if none is.
   [[nodiscard]] Index first_in_memory() const;
   /// The entry at `index`, which must be in memory.
@@ -181,9 +179,90 @@ class Core {
   /// equal futures. For the exhaustive checker.
   [[nodiscard]] std::string fingerprint() const;
 
-  // Implemented across election.cpp, replication.cpp and core.cpp; the members are theirs.
+  // Implemented across core.cpp, election.cpp and replication.cpp.
  private:
-  // (filled in by the implementation)
+  using Slot = std::size_t;  // A member's place in peers_.
+  struct Peer {
+    NodeId id;
+    bool voter = true;
+    bool granted = false;  // Its (pre-)vote in the round that runs.
+    Progress progress;     // While this core leads.
+  };
+
+  void finish_step(Output& out);
+  [[nodiscard]] Instant next_wake() const;
+  void act_on_time(Output& out);
+  Refusal receive(const Received& received, Output& out);
+  void on_written(WriteSeq seq, Output& out);
+  void check_invariants() const;
+
+  [[nodiscard]] std::optional<Slot> slot_of(NodeId id) const;
+  [[nodiscard]] std::size_t quorum() const;
+  void send(NodeId to, Message message, WriteSeq needs, Output& out) const;
+  Write& write(Output& out);
+  void save(const HardState& hard, Output& out);
+  void append(std::vector<Entry> entries, Output& out);
+  void truncate_after(Index index, Output& out);
+  void commit_through(Index index);
+
+  // election.cpp
+  void restart_election_timer();
+  void on_election_timeout(Output& out);
+  void start_vote_round(Role role, Output& out);
+  void become_candidate(Output& out);
+  void become_leader(Output& out);
+  void step_down();
+  void adopt(Term term, Output& out);
+  void count_vote(Slot slot, Output& out);
+  [[nodiscard]] bool leader_is_live() const;
+  [[nodiscard]] bool quorum_is_live() const;
+  [[nodiscard]] bool is_up_to_date(Position candidate) const;
+  Refusal follow(NodeId leader, Term term, Output& out);
+  Refusal on_vote_request(NodeId from, const VoteRequest& request, Output& out);
+  Refusal on_vote_reply(NodeId from, const VoteReply& reply, Output& out);
+
+  // replication.cpp
+  void on_propose(const Propose& propose, Output& out);
+  void on_loaded(const Loaded& loaded, Output& out);
+  void on_peer_lost(const PeerLost& lost);
+  Refusal on_append_request(NodeId from, const AppendRequest& request, Output& out);
+  Refusal on_append_reply(NodeId from, const AppendReply& reply, Output& out);
+  Refusal on_heartbeat(NodeId from, const Heartbeat& heartbeat, Output& out);
+  Refusal on_heartbeat_reply(NodeId from, const HeartbeatReply& reply, Output& out);
+  Refusal accept(NodeId from, const AppendRequest& request, Output& out);
+  Refusal reject(NodeId from, const AppendRequest& request, Output& out) const;
+  Refusal on_rejection(Peer& peer, const AppendReply& reply);
+  std::optional<Refusal> not_for_this_leader(std::optional<Slot> slot, Term term, Output& out);
+  void broadcast_heartbeat(Output& out);
+  void replicate(Output& out);
+  void replicate_to(Peer& peer, Output& out);
+  void send_append(Peer& peer, std::vector<Entry> entries, Output& out);
+  void ask_for_entries(Peer& peer, Output& out);
+  void advance_commit();
+
+  Options options_;
+  BootId boot_;
+  SharedConfiguration configuration_;
+  std::vector<Peer> peers_;  // All members, this one included.
+  Slot self_ = 0;
+
+  // What the disk holds or is about to hold.
+  HardState hard_;
+  WriteSeq hard_write_;  // Made hard_ durable, or will.
+  LogView log_;
+  Durability durability_;
+
+  Index commit_;
+  std::size_t uncommitted_bytes_ = 0;
+  Role role_ = Role::follower;
+  std::optional<NodeId> leader_;  // Of this term, once it has shown itself: there is no second one.
+  std::optional<Instant> leader_heard_;  // Last; nothing, once it has been silent for too long.
+  Instant election_due_{};
+  Instant heartbeat_due_{};
+  std::uint64_t round_ = 0;
+
+  Instant now_;  // Of the step that runs.
+  Rng rng_;
 };
 
 }  // namespace kuilt::raft

@@ -1,0 +1,205 @@
+#include "raft/core.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "kuilt/detail/overloaded.hpp"
+
+namespace kuilt::raft {
+
+Core::Core(const Options& options, Boot boot, std::uint64_t seed, Instant now)
+    : options_(options),
+      boot_(boot.boot),
+      configuration_(std::move(boot.configuration)),
+      hard_(boot.hard),
+      log_(boot.base, std::move(boot.terms), boot.last, std::move(boot.tail)),
+      durability_(boot.last),
+      commit_(boot.commit),
+      now_(now),
+      rng_(seed) {
+  KUILT_CHECK(!complaint_about(options_));
+  KUILT_CHECK(configuration_ != nullptr);
+  KUILT_CHECK(commit_ >= log_.base().index && commit_ <= log_.last().index);
+  KUILT_CHECK(log_.first_in_memory() <= commit_.next());
+  KUILT_CHECK(log_.last().term <= hard_.term);
+  for (const Member& member : configuration_->members) {
+    peers_.push_back({.id = member.id, .voter = member.voter, .granted = false, .progress = {}});
+  }
+  const auto self = slot_of(boot.self);
+  KUILT_CHECK(self.has_value());
+  self_ = *self;
+  uncommitted_bytes_ = log_.cost_between(commit_, log_.last().index);
+  restart_election_timer();
+}
+
+Output Core::step(Instant now, const Input& input) {
+  now_ = now;
+  Output out;
+  const auto standing = std::tuple(role(), term(), leader());
+  const Index commit_before = commit_;
+  const auto on_input = Overloaded{
+      [&](const Tick&) {},
+      [&](const Received& received) { out.refused = receive(received, out); },
+      [&](const Propose& propose) { on_propose(propose, out); },
+      [&](const Written& written) { on_written(written.seq, out); },
+      [&](const Loaded& loaded) { on_loaded(loaded, out); },
+      [&](const PeerLost& lost) { on_peer_lost(lost); },
+  };
+  std::visit(on_input, input);
+  act_on_time(out);
+  out.committed = commit_ != commit_before;
+  out.leadership = std::tuple(role(), term(), leader()) != standing;
+  finish_step(out);
+  return out;
+}
+
+Refusal Core::receive(const Received& received, Output& out) {
+  const NodeId from = received.from;
+  if (from == self()) return Refusal::unknown_sender;
+  const Term term = term_of(received.message);
+  if (term > hard_.term && term.value() - hard_.term.value() > options_.term_jump_max) {
+    return Refusal::term_jump;
+  }
+  const auto on_message = Overloaded{
+      [&](const VoteRequest& m) { return on_vote_request(from, m, out); },
+      [&](const VoteReply& m) { return on_vote_reply(from, m, out); },
+      [&](const AppendRequest& m) { return on_append_request(from, m, out); },
+      [&](const AppendReply& m) { return on_append_reply(from, m, out); },
+      [&](const Heartbeat& m) { return on_heartbeat(from, m, out); },
+      [&](const HeartbeatReply& m) { return on_heartbeat_reply(from, m, out); },
+  };
+  return std::visit(on_message, received.message);
+}
+
+// Runs after the input: a heartbeat that came in with the same step as a timeout still counts.
+void Core::act_on_time(Output& out) {
+  if (role_ == Role::leader && !quorum_is_live()) step_down();
+  if (role_ != Role::leader && now_ >= election_due_) on_election_timeout(out);
+  if (role_ == Role::leader && now_ >= heartbeat_due_) broadcast_heartbeat(out);
+}
+
+void Core::on_written(WriteSeq seq, Output& out) {
+  durability_.finish(seq);
+  // The own vote counts like any other: once it is on disk (rule 1).
+  if (role_ == Role::candidate && durability_.done(hard_write_)) count_vote(self_, out);
+  if (role_ == Role::leader) advance_commit();
+}
+
+void Core::finish_step(Output& out) {
+  if (role_ == Role::leader) {
+    if (out.committed) broadcast_heartbeat(out);
+    replicate(out);
+  }
+  if (out.write) {
+    out.write->hard = hard_;
+    out.write->commit = commit_;
+  }
+  log_.evict(std::min(commit_, durability_.index()), options_.tail_bytes_max);
+  out.wake_at = next_wake();
+  check_invariants();
+}
+
+Instant Core::next_wake() const {
+  if (role_ != Role::leader) return election_due_;
+  Instant wake = heartbeat_due_;
+  for (const Peer& peer : peers_) {
+    const auto due = peer.progress.due(now_, options_.retransmit_after);
+    if (due) wake = std::min(wake, *due);
+  }
+  return wake;
+}
+
+void Core::check_invariants() const {
+  KUILT_CHECK(commit_ >= log_.base().index && commit_ <= log_.last().index);
+  KUILT_CHECK(durability_.index() <= log_.last().index);
+  KUILT_CHECK(log_.first_in_memory() <= commit_.next());
+  KUILT_CHECK(log_.last().term <= hard_.term);
+  const bool campaigned = role_ == Role::candidate || role_ == Role::leader;
+  KUILT_CHECK(!campaigned || hard_.vote == self());
+  KUILT_CHECK(role_ != Role::leader || leader_ == self());
+}
+
+void Core::send(NodeId to, Message message, WriteSeq needs, Output& out) const {
+  out.send.push_back({to, std::move(message), durability_.done(needs) ? WriteSeq(0) : needs});
+}
+
+// The one write of this step, made when it is first needed.
+Write& Core::write(Output& out) {
+  if (!out.write) {
+    out.write.emplace();
+    out.write->seq = durability_.order(log_.last().index, now_);
+  }
+  return *out.write;
+}
+
+void Core::save(const HardState& hard, Output& out) {
+  KUILT_CHECK(hard.term > hard_.term || (hard.term == hard_.term && hard_.vote.is_none()));
+  hard_ = hard;
+  hard_write_ = write(out).seq;
+}
+
+void Core::append(std::vector<Entry> entries, Output& out) {
+  if (entries.empty()) return;
+  Write& order = write(out);
+  for (Entry& entry : entries) {
+    uncommitted_bytes_ += entry.cost();
+    order.entries.push_back(entry);
+    out.appended.push_back(entry);
+    log_.append(std::move(entry));
+  }
+  durability_.extend_newest(log_.last().index);
+}
+
+void Core::truncate_after(Index index, Output& out) {
+  KUILT_CHECK(index >= commit_ && index < log_.last().index);
+  Write& order = write(out);
+  KUILT_CHECK(order.entries.empty());
+  order.truncate_after = out.truncated_after = index;
+  uncommitted_bytes_ -= log_.cost_between(index, log_.last().index);
+  log_.truncate_after(index);
+  durability_.truncate_after(index);
+}
+
+void Core::commit_through(Index index) {
+  KUILT_CHECK(index <= log_.last().index);
+  if (index <= commit_) return;
+  uncommitted_bytes_ -= log_.cost_between(commit_, index);
+  commit_ = index;
+}
+
+std::optional<Core::Slot> Core::slot_of(NodeId id) const {
+  for (Slot slot = 0; slot < peers_.size(); ++slot) {
+    if (peers_[slot].id == id) return slot;
+  }
+  return std::nullopt;
+}
+
+std::size_t Core::quorum() const {
+  const auto voters = std::ranges::count_if(peers_, [](const Peer& peer) { return peer.voter; });
+  return static_cast<std::size_t>(voters) / 2 + 1;
+}
+
+NodeId Core::self() const { return peers_[self_].id; }
+Role Core::role() const { return role_; }
+Term Core::term() const { return hard_.term; }
+HardState Core::hard_state() const { return hard_; }
+std::optional<NodeId> Core::leader() const {
+  if (role_ == Role::leader) return self();
+  return leader_heard_ ? leader_ : std::nullopt;
+}
+Index Core::commit_index() const { return commit_; }
+Position Core::last() const { return log_.last(); }
+Position Core::base() const { return log_.base(); }
+Index Core::durable_index() const { return durability_.index(); }
+bool Core::committed_in_own_term() const {
+  return role_ == Role::leader && log_.term_at(commit_) == hard_.term;
+}
+std::size_t Core::uncommitted_bytes() const { return uncommitted_bytes_; }
+const SharedConfiguration& Core::configuration() const { return configuration_; }
+std::optional<Term> Core::term_at(Index index) const { return log_.term_at(index); }
+const std::vector<TermRange>& Core::term_ranges() const { return log_.terms(); }
+Index Core::first_in_memory() const { return log_.first_in_memory(); }
+const Entry& Core::entry_at(Index index) const { return log_.entry_at(index); }
+
+}  // namespace kuilt::raft

@@ -1,0 +1,154 @@
+// election.cpp: who leads. Pre-vote, vote, check-quorum and stickiness are always on (rule 3).
+#include <algorithm>
+#include <utility>
+
+#include "raft/core.hpp"
+
+namespace kuilt::raft {
+
+void Core::restart_election_timer() {
+  const Duration spread = options_.election_timeout_max - options_.election_timeout_min;
+  const auto extra = rng_.below(static_cast<std::uint64_t>(spread.count()));
+  election_due_ =
+      now_ + options_.election_timeout_min + Duration(static_cast<Duration::rep>(extra));
+}
+
+void Core::on_election_timeout(Output& out) {
+  leader_heard_.reset();
+  restart_election_timer();
+  if (!peers_[self_].voter) return;
+  // Whoever cannot persist does not campaign (rule 7), and never asks for a second vote while the
+  // first is still on its way to the disk.
+  if (!durability_.done(hard_write_)) return;
+  start_vote_round(Role::pre_candidate, out);
+  // Nothing rests on a pre-vote, so the own one counts at once.
+  count_vote(self_, out);
+}
+
+void Core::start_vote_round(Role role, Output& out) {
+  role_ = role;
+  const bool pre = role == Role::pre_candidate;
+  const VoteRequest request{pre ? hard_.term.next() : hard_.term, pre, log_.last()};
+  for (Peer& peer : peers_) {
+    peer.granted = false;
+    if (peer.voter && peer.id != self()) send(peer.id, request, hard_write_, out);
+  }
+}
+
+void Core::become_candidate(Output& out) {
+  adopt(hard_.term.next(), out);
+  save({hard_.term, self()}, out);
+  restart_election_timer();
+  start_vote_round(Role::candidate, out);  // on_written counts the own vote.
+}
+
+void Core::become_leader(Output& out) {
+  role_ = Role::leader;
+  leader_ = self();
+  leader_heard_.reset();
+  for (Peer& peer : peers_) peer.progress = Progress(log_.last().index.next(), now_);
+  // Only an entry of this term can be committed by counting, and takes all before it along.
+  append({Entry{{log_.last().index.next(), hard_.term}, EntryKind::no_op, {}, {}}}, out);
+  broadcast_heartbeat(out);
+}
+
+// Everything that only a leader knows is forgotten; the term and the vote in it stay.
+void Core::step_down() {
+  if (role_ == Role::leader) restart_election_timer();
+  role_ = Role::follower;
+  for (Peer& peer : peers_) {
+    peer.granted = false;
+    peer.progress = Progress();
+  }
+}
+
+void Core::adopt(Term term, Output& out) {
+  KUILT_CHECK(term > hard_.term);
+  step_down();
+  save({term, NodeId()}, out);
+  leader_.reset();
+  leader_heard_.reset();
+}
+
+void Core::count_vote(Slot slot, Output& out) {
+  peers_[slot].granted = true;
+  const auto granted = [](const Peer& peer) { return peer.voter && peer.granted; };
+  if (static_cast<std::size_t>(std::ranges::count_if(peers_, granted)) < quorum()) return;
+  if (role_ == Role::pre_candidate) {
+    become_candidate(out);
+  } else {
+    become_leader(out);
+  }
+}
+
+// Stickiness: a server that lost touch must not depose a leader that the others still hear.
+bool Core::leader_is_live() const {
+  if (role_ == Role::leader) return quorum_is_live();
+  return leader_heard_ && now_ < *leader_heard_ + options_.election_timeout_min;
+}
+
+bool Core::quorum_is_live() const {
+  const auto live = [&](const Peer& peer) {
+    if (!peer.voter) return false;
+    return peer.id == self() || now_ < peer.progress.heard() + options_.election_timeout_max;
+  };
+  return static_cast<std::size_t>(std::ranges::count_if(peers_, live)) >= quorum();
+}
+
+// Raft 5.4.1: terms first, then length. Position's own order compares indexes.
+bool Core::is_up_to_date(Position candidate) const {
+  const Position own = log_.last();
+  return candidate.term > own.term || (candidate.term == own.term && candidate.index >= own.index);
+}
+
+// A leader of `term` speaks. Whoever it is, a term has one leader at most: a second one is lying.
+Refusal Core::follow(NodeId leader, Term term, Output& out) {
+  if (term == hard_.term && leader_ && leader_ != leader) return Refusal::second_leader_in_term;
+  if (term > hard_.term) adopt(term, out);
+  role_ = Role::follower;
+  leader_ = leader;
+  leader_heard_ = now_;
+  restart_election_timer();
+  return Refusal::none;
+}
+
+Refusal Core::on_vote_request(NodeId from, const VoteRequest& request, Output& out) {
+  const bool stale = request.pre ? request.term <= hard_.term : request.term < hard_.term;
+  if (stale) {
+    // Our term in the answer is how a candidate from the past catches up.
+    send(from, VoteReply{hard_.term, request.pre, false}, hard_write_, out);
+    return Refusal::stale_term;
+  }
+  if (leader_is_live()) return Refusal::leader_is_live;
+  if (request.pre) {
+    const bool granted = is_up_to_date(request.last);
+    send(from, VoteReply{granted ? request.term : hard_.term, true, granted}, hard_write_, out);
+    return Refusal::none;
+  }
+  if (request.term > hard_.term) adopt(request.term, out);
+  const bool free = hard_.vote.is_none() || hard_.vote == from;
+  const bool granted = free && is_up_to_date(request.last);
+  if (granted) {
+    if (hard_.vote.is_none()) save({hard_.term, from}, out);
+    restart_election_timer();  // Only a granted vote earns patience; else a rival could starve us.
+  }
+  send(from, VoteReply{hard_.term, false, granted}, hard_write_, out);
+  return Refusal::none;
+}
+
+Refusal Core::on_vote_reply(NodeId from, const VoteReply& reply, Output& out) {
+  const auto slot = slot_of(from);
+  if (!slot) return Refusal::unknown_sender;
+  if (!reply.granted) {
+    if (reply.term > hard_.term) adopt(reply.term, out);
+    return Refusal::none;
+  }
+  const Term asked = reply.pre ? hard_.term.next() : hard_.term;
+  if (reply.term < asked) return Refusal::stale_term;
+  const Role asking = reply.pre ? Role::pre_candidate : Role::candidate;
+  if (role_ != asking || reply.term != asked) return Refusal::late_reply;
+  count_vote(*slot, out);
+  return Refusal::none;
+}
+
+}  // namespace kuilt::raft

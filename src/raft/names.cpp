@@ -1,0 +1,37 @@
+// names.cpp: enumerations as people and metrics read them.
+#include "raft/core.hpp"
+
+namespace kuilt::raft {
+
+std::string_view name_of(Role role) {
+  switch (role) {
+    case Role::follower: return "follower";
+    case Role::pre_candidate: return "pre_candidate";
+    case Role::candidate: return "candidate";
+    case Role::leader: return "leader";
+  }
+  KUILT_FAIL("a role has a name");
+}
+
+std::string_view name_of(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::none: return "none";
+    case Refusal::unknown_sender: return "unknown_sender";
+    case Refusal::stale_term: return "stale_term";
+    case Refusal::term_jump: return "term_jump";
+    case Refusal::leader_is_live: return "leader_is_live";
+    case Refusal::second_leader_in_term: return "second_leader_in_term";
+    case Refusal::entries_not_contiguous: return "entries_not_contiguous";
+    case Refusal::entry_term_grows_beyond_message: return "entry_term_grows_beyond_message";
+    case Refusal::entry_terms_decrease: return "entry_terms_decrease";
+    case Refusal::entry_kind_and_configuration_disagree:
+      return "entry_kind_and_configuration_disagree";
+    case Refusal::conflict_below_commit: return "conflict_below_commit";
+    case Refusal::acknowledges_beyond_log: return "acknowledges_beyond_log";
+    case Refusal::answers_unknown_round: return "answers_unknown_round";
+    case Refusal::late_reply: return "late_reply";
+  }
+  KUILT_FAIL("a refusal has a name");
+}
+
+}  // namespace kuilt::raft

@@ -1,0 +1,330 @@
+#include "tests/raft/group.hpp"
+
+#include <limits>
+
+namespace kuilt::raft::test {
+namespace {
+
+constexpr Instant never{Duration(std::numeric_limits<Duration::rep>::max())};
+
+std::size_t offset(Index index, Position base) {
+  return static_cast<std::size_t>(index.value() - base.index.value() - 1);
+}
+
+}  // namespace
+
+void Coverage::add(const Coverage& other) {
+  steps += other.steps;
+  leaders += other.leaders;
+  crashes += other.crashes;
+  lost_writes += other.lost_writes;
+  lost_messages += other.lost_messages;
+  truncations += other.truncations;
+  loads += other.loads;
+  commits += other.commits;
+  for (const auto& [refusal, count] : other.refusals) refusals[refusal] += count;
+}
+
+Group::Group(const GroupOptions& options) : options_(options), rng_(options.seed) {
+  std::vector<NodeId> voting;
+  std::vector<NodeId> learning;
+  for (std::size_t i = 0; i < options.voters + options.learners; ++i) {
+    const NodeId id = NodeId::named(std::string(1, static_cast<char>('a' + i)));
+    (i < options.voters ? voting : learning).push_back(id);
+    servers_.emplace_back(id);
+    servers_.back().disk.hard.term = options.base.term;
+    servers_.back().disk.commit = options.base.index;
+  }
+  configuration_ = voters(voting, learning);
+  next_proposal_ = next_fault_ = now_;
+  for (std::size_t i = 0; i < servers_.size(); ++i) start(i);
+}
+
+void Group::start(std::size_t i) {
+  Server& server = servers_[i];
+  Boot boot;
+  boot.self = server.id;
+  boot.boot = boot_of(server.id, ++server.starts);
+  boot.hard = server.disk.hard;
+  boot.base = options_.base;
+  boot.tail = server.disk.entries;
+  boot.last = Index(options_.base.index.value() + boot.tail.size());
+  for (const Entry& entry : boot.tail) {
+    const bool new_term = boot.terms.empty() || boot.terms.back().term != entry.at.term;
+    if (new_term) boot.terms.push_back({entry.at.index, entry.at.term});
+  }
+  boot.commit = server.disk.commit;
+  boot.configuration = configuration_;
+  server.log = boot.tail;
+  server.core.emplace(options_.raft, std::move(boot), rng_.next(), now_);
+  server.outbox = Outbox();
+  server.before = view_of(*server.core);
+  server.wake_at = now_;
+  note("start " + std::to_string(i));
+}
+
+// A power cut: some of the queued writes made it, in order, but nobody was told.
+void Group::crash(std::size_t i) {
+  Server& server = servers_[i];
+  const std::size_t survive = rng_.below(server.disk.queue.size() + 1);
+  for (std::size_t n = 0; n < survive; ++n) finish_write(i);
+  coverage_.lost_writes += server.disk.queue.size();
+  server.disk.queue.clear();
+  server.core.reset();
+  server.up_at = now_ + Duration(10ms) +
+                 Duration(static_cast<Duration::rep>(
+                     rng_.below(static_cast<std::uint64_t>(Duration(400ms).count()))));
+  ++coverage_.crashes;
+  note("crash " + std::to_string(i));
+}
+
+// Applies the first of the queue to what a restart will find.
+void Group::finish_write(std::size_t i) {
+  Disk& disk = servers_[i].disk;
+  const Write write = std::move(disk.queue.front());
+  disk.queue.pop_front();
+  disk.hard = write.hard;
+  if (write.truncate_after) {
+    disk.entries.resize(offset(write.truncate_after->next(), options_.base));
+  }
+  disk.entries.insert(disk.entries.end(), write.entries.begin(), write.entries.end());
+  disk.commit = write.commit;
+}
+
+Duration Group::disk_delay(const Server& server) {
+  const std::uint64_t limit = now_ < server.slow_until ? 400'000 : 4'000;
+  return std::chrono::microseconds(100 + rng_.below(limit));
+}
+
+Duration Group::link_delay() {
+  if (!options_.faults || rng_.chance(80)) return std::chrono::microseconds(50 + rng_.below(2000));
+  return std::chrono::milliseconds(rng_.below(250));
+}
+
+std::size_t Group::number_of(NodeId id) const {
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    if (servers_[i].id == id) return i;
+  }
+  KUILT_FAIL("every message goes to a member");
+}
+
+void Group::order(std::size_t i, Write write) {
+  Disk& disk = servers_[i].disk;
+  if (disk.queue.empty()) disk.done_at = now_ + disk_delay(servers_[i]);
+  disk.queue.push_back(std::move(write));
+}
+
+void Group::deliver(std::size_t from, std::vector<Outgoing> messages) {
+  for (Outgoing& outgoing : messages) {
+    const std::size_t to = number_of(outgoing.to);
+    if (cut_.contains({from, to}) || (options_.faults && rng_.chance(4))) {
+      ++coverage_.lost_messages;
+      continue;
+    }
+    const Received received{servers_[from].id, std::move(outgoing.message)};
+    network_.insert({now_ + link_delay(), {from, to, received}});
+    if (options_.faults && rng_.chance(4)) {
+      network_.insert({now_ + link_delay(), {from, to, received}});
+    }
+  }
+}
+
+// Reads what is durable, as a server's pool does; sometimes the read fails.
+void Group::load(std::size_t i, const NeedEntries& need) {
+  ++coverage_.loads;
+  Loaded loaded{need.peer, need.first, {}};
+  const auto& stored = servers_[i].disk.entries;
+  std::size_t bytes = 0;
+  const bool failing = options_.faults && rng_.chance(10);
+  for (Index at = need.first; !failing && at <= need.last; at = at.next()) {
+    const Entry& entry = stored.at(offset(at, options_.base));
+    bytes += entry.cost();
+    if (bytes > need.bytes_max && !loaded.entries.empty()) break;
+    loaded.entries.push_back(entry);
+  }
+  network_.insert({now_ + disk_delay(servers_[i]), {i, i, std::move(loaded)}});
+}
+
+void Group::step(std::size_t i, const Input& input) {
+  Server& server = servers_[i];
+  if (!server.core || violation_) return;
+  Output out = server.core->step(now_, input);
+  ++coverage_.steps;
+  if (out.refused != Refusal::none) ++coverage_.refusals[out.refused];
+  obey(i, out);
+  check(i, out);
+}
+
+void Group::obey(std::size_t i, Output& out) {
+  Server& server = servers_[i];
+  if (out.truncated_after) {
+    ++coverage_.truncations;
+    server.log.resize(offset(out.truncated_after->next(), options_.base));
+  }
+  server.log.insert(server.log.end(), out.appended.begin(), out.appended.end());
+  if (out.write) order(i, std::move(*out.write));
+  deliver(i, server.outbox.put(std::move(out.send)));
+  for (const NeedEntries& need : out.need_entries) load(i, need);
+  server.wake_at = out.wake_at;
+}
+
+void Group::propose() {
+  next_proposal_ = now_ + std::chrono::microseconds(rng_.below(30'000));
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto& core = servers_[i].core;
+    if (!core || core->role() != Role::leader) continue;
+    Propose propose;
+    for (std::uint64_t n = 1 + rng_.below(4); n > 0; --n) {
+      const std::uint64_t index = core->last().index.value() + 1 + propose.entries.size();
+      propose.entries.push_back(
+          command(index, core->term().value(), "payload " + std::to_string(++payload_)));
+    }
+    step(i, propose);
+  }
+}
+
+void Group::misbehave() {
+  next_fault_ = now_ + std::chrono::milliseconds(20 + rng_.below(300));
+  const std::size_t i = rng_.below(servers_.size());
+  const std::size_t j = rng_.below(servers_.size());
+  switch (rng_.below(7)) {
+    case 0:
+    case 1:
+      if (servers_[i].core) crash(i);
+      break;
+    case 2: servers_[i].slow_until = now_ + std::chrono::milliseconds(rng_.below(2000)); break;
+    case 3: cut_.insert({i, j}); break;
+    case 4:  // A server that hears, or is heard by, nobody.
+      for (std::size_t k = 0; k < servers_.size(); ++k) cut_.insert({i, k});
+      break;
+    case 5: step(i, PeerLost{servers_[j].id}); break;
+    case 6: cut_.clear(); break;
+  }
+}
+
+void Group::heal() {
+  options_.faults = false;
+  cut_.clear();
+  for (Server& server : servers_) {
+    server.slow_until = {};
+    server.up_at = std::min(server.up_at, now_);
+  }
+}
+
+Instant Group::next_event() const {
+  Instant next = next_proposal_;
+  if (options_.faults) next = std::min(next, next_fault_);
+  if (!network_.empty()) next = std::min(next, network_.begin()->first);
+  for (const Server& server : servers_) {
+    next = std::min(next, server.core ? server.wake_at : server.up_at);
+    if (server.core && !server.disk.queue.empty()) next = std::min(next, server.disk.done_at);
+  }
+  return next;
+}
+
+void Group::run(Duration duration) {
+  const Instant end = now_ + duration;
+  while (!violation_ && next_event() < end) {
+    now_ = std::max(now_, next_event());
+    while (!network_.empty() && network_.begin()->first <= now_) {
+      const Flight flight = std::move(network_.extract(network_.begin()).mapped());
+      step(flight.to, flight.input);
+    }
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      Server& server = servers_[i];
+      if (!server.core) {
+        if (now_ >= server.up_at) start(i);
+        continue;
+      }
+      Disk& disk = server.disk;
+      if (!disk.queue.empty() && now_ >= disk.done_at) {
+        const WriteSeq seq = disk.queue.front().seq;
+        finish_write(i);
+        disk.done_at = now_ + disk_delay(server);
+        deliver(i, server.outbox.written(seq));
+        step(i, Written{seq});
+      }
+      if (now_ >= server.wake_at) step(i, Tick{});
+    }
+    if (now_ >= next_proposal_) propose();
+    if (options_.faults && now_ >= next_fault_) misbehave();
+  }
+}
+
+void Group::check(std::size_t i, const Output& out) {
+  Server& server = servers_[i];
+  const View view = view_of(*server.core);
+  if (const auto broken = broken_now(view)) fail(i, *broken);
+  if (const auto broken = broken_between(*server.before, view)) fail(i, *broken);
+  if (server.wake_at <= now_) fail(i, "a core never asks to be woken at once, for ever");
+  if (view.role == Role::leader && server.before->role != Role::leader) {
+    ++coverage_.leaders;
+    note("leader " + std::to_string(i) + " of term " + std::to_string(view.hard.term.value()));
+    // Leader completeness: whatever was decided in an earlier term is in its log.
+    for (std::size_t n = 0; n < decided_.size(); ++n) {
+      if (decided_in_[n] >= view.hard.term) continue;
+      if (n >= server.log.size() || server.log[n] != decided_[n]) {
+        fail(i, "a leader has every entry that was decided before");
+      }
+    }
+  }
+  if (view.role == Role::leader) {
+    const auto [place, fresh] = leader_of_.insert({view.hard.term, server.id});
+    if (!fresh && place->second != server.id) fail(i, "a term has one leader in all its time");
+  }
+  if (out.committed) check_committed(i);
+  std::vector<View> views;
+  for (const Server& other : servers_) {
+    if (other.core) views.push_back(other.id == server.id ? view : *other.before);
+  }
+  if (const auto broken = broken_among(views)) fail(i, *broken);
+  server.before = view;
+}
+
+// State-machine safety: nobody ever commits something else at an index.
+void Group::check_committed(std::size_t i) {
+  const Server& server = servers_[i];
+  const std::size_t first = offset(server.before->commit.next(), options_.base);
+  const std::size_t end = offset(server.core->commit_index().next(), options_.base);
+  if (end > server.log.size()) return fail(i, "what is committed is in the log");
+  for (std::size_t n = first; n < end; ++n) {
+    if (n == decided_.size()) {
+      decided_.push_back(server.log[n]);
+      decided_in_.push_back(server.core->term());
+      ++coverage_.commits;
+    }
+    if (server.log[n] != decided_[n]) return fail(i, "an index is decided once");
+  }
+}
+
+bool Group::converged() const {
+  bool led = false;
+  for (const Server& server : servers_) {
+    if (!server.core) return false;
+    led = led || server.core->role() == Role::leader;
+    const std::size_t behind =
+        decided_.size() - (server.core->commit_index().value() - options_.base.index.value());
+    if (behind > 20) return false;  // Proposals go on; what is under way right now may lack.
+  }
+  return led;
+}
+
+void Group::fail(std::size_t i, std::string_view what) {
+  if (violation_) return;
+  violation_ = "server " + std::to_string(i) + " in term " +
+               std::to_string(servers_[i].core->term().value()) + ": " + std::string(what);
+}
+
+void Group::note(const std::string& event) {
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - Instant(1h));
+  history_.push_back(std::to_string(since.count()) + " ms: " + event);
+  if (history_.size() > 40) history_.pop_front();
+}
+
+std::string Group::history() const {
+  std::string text;
+  for (const std::string& line : history_) text += line + "\n";
+  return text;
+}
+
+}  // namespace kuilt::raft::test

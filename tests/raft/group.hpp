@@ -1,0 +1,124 @@
+// group.hpp: a whole group of cores in virtual time, on disks and links that misbehave by a seed.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kuilt/detail/rng.hpp"
+#include "raft/invariants.hpp"
+#include "raft/outbox.hpp"
+#include "tests/raft/fixture.hpp"
+
+namespace kuilt::raft::test {
+
+struct GroupOptions {
+  std::uint64_t seed = 1;
+  std::size_t voters = 3;
+  std::size_t learners = 0;
+  Position base;       ///< Of every log.
+  bool faults = true;  ///< Loss, duplication, long delays, crashes, partitions.
+  Options raft;
+};
+
+/// What a run exercised: a check that never met the danger proves nothing.
+struct Coverage {
+  std::uint64_t steps = 0;
+  std::uint64_t leaders = 0;
+  std::uint64_t crashes = 0;
+  std::uint64_t lost_writes = 0;
+  std::uint64_t lost_messages = 0;
+  std::uint64_t truncations = 0;
+  std::uint64_t loads = 0;
+  std::uint64_t commits = 0;
+  std::map<Refusal, std::uint64_t> refusals;
+
+  void add(const Coverage& other);
+};
+
+/// Threads: none. One seed decides everything; every step is followed by the invariants.
+class Group {
+ public:
+  explicit Group(const GroupOptions& options);
+
+  /// Lets virtual time pass. Returns early, with `violation()` set, when a promise is broken.
+  void run(Duration duration);
+  /// No faults from now on: everybody is up, every link works.
+  void heal();
+
+  [[nodiscard]] const std::optional<std::string>& violation() const { return violation_; }
+  [[nodiscard]] const Coverage& coverage() const { return coverage_; }
+  /// Whether somebody leads, and everybody has committed the same, all of it.
+  [[nodiscard]] bool converged() const;
+  /// The last events, for a person who looks at a failure.
+  [[nodiscard]] std::string history() const;
+
+ private:
+  struct Disk {
+    HardState hard;
+    std::vector<Entry> entries;  // After the base.
+    Index commit;
+    std::deque<Write> queue;  // Ordered, not durable.
+    Instant done_at{};        // When the first of the queue is.
+  };
+  struct Server {
+    explicit Server(NodeId node) : id(node) {}
+
+    NodeId id;
+    Disk disk;
+    std::optional<Core> core;  // None while it is down.
+    Outbox outbox;
+    std::vector<Entry> log;  // As the outputs tell it, after the base.
+    std::optional<View> before;
+    Instant wake_at{};
+    Instant up_at{};  // While down.
+    Instant slow_until{};
+    std::uint64_t starts = 0;
+  };
+  struct Flight {
+    std::size_t from;
+    std::size_t to;
+    Input input;
+  };
+
+  void start(std::size_t i);
+  void crash(std::size_t i);
+  void step(std::size_t i, const Input& input);
+  void obey(std::size_t i, Output& out);
+  void deliver(std::size_t from, std::vector<Outgoing> messages);
+  void load(std::size_t i, const NeedEntries& need);
+  void order(std::size_t i, Write write);
+  void finish_write(std::size_t i);
+  void propose();
+  void misbehave();
+  void check(std::size_t i, const Output& out);
+  void check_committed(std::size_t i);
+  void fail(std::size_t i, std::string_view what);
+  void note(const std::string& event);
+  [[nodiscard]] Duration disk_delay(const Server& server);
+  [[nodiscard]] Duration link_delay();
+  [[nodiscard]] std::size_t number_of(NodeId id) const;
+  [[nodiscard]] Instant next_event() const;
+
+  GroupOptions options_;
+  Rng rng_;
+  Instant now_{Duration(1h)};
+  std::vector<Server> servers_;
+  SharedConfiguration configuration_;
+  std::multimap<Instant, Flight> network_;
+  std::set<std::pair<std::size_t, std::size_t>> cut_;  // One-way.
+  Instant next_proposal_{};
+  Instant next_fault_{};
+  std::vector<Entry> decided_;        // What anybody ever committed, after the base.
+  std::vector<Term> decided_in_;      // The term of the server that committed it first.
+  std::map<Term, NodeId> leader_of_;  // Over the whole run.
+  std::uint64_t payload_ = 0;
+  Coverage coverage_;
+  std::optional<std::string> violation_;
+  std::deque<std::string> history_;
+};
+
+}  // namespace kuilt::raft::test

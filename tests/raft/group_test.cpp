@@ -1,0 +1,86 @@
+// Whole groups under random faults. A failure prints its seed; KUILT_RAFT_SEED=n replays it alone,
+// KUILT_RAFT_SEEDS=n runs more of them.
+#include "tests/raft/group.hpp"
+
+#include <cstdlib>
+
+namespace kuilt::raft::test {
+namespace {
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// Small limits, so that windows fill, batches split and memory is left behind within seconds.
+Options tight() {
+  Options options;
+  options.append_bytes_max = 300;
+  options.window_bytes_max = 1200;
+  options.tail_bytes_max = 3000;
+  return options;
+}
+
+GroupOptions options_of(std::uint64_t seed) {
+  GroupOptions options;
+  options.seed = seed;
+  options.voters = seed % 2 == 0 ? 3 : 5;
+  options.learners = seed % 5 == 0 ? 1 : 0;
+  if (seed % 3 == 0) options.base = at(1000, 7);
+  options.raft = tight();
+  return options;
+}
+
+void run_one(std::uint64_t seed, Coverage& coverage) {
+  Group group(options_of(seed));
+  group.run(20s);
+  ASSERT_FALSE(group.violation()) << "seed " << seed << ": " << *group.violation() << "\n"
+                                  << group.history();
+  group.heal();
+  group.run(10s);
+  ASSERT_FALSE(group.violation()) << "seed " << seed << ", healed: " << *group.violation() << "\n"
+                                  << group.history();
+  EXPECT_TRUE(group.converged()) << "seed " << seed << "\n" << group.history();
+  coverage.add(group.coverage());
+}
+
+TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
+  Coverage coverage;
+  if (const std::uint64_t seed = number_from("KUILT_RAFT_SEED", 0); seed != 0) {
+    return run_one(seed, coverage);
+  }
+  for (std::uint64_t seed = 1; seed <= number_from("KUILT_RAFT_SEEDS", 60); ++seed) {
+    run_one(seed, coverage);
+    if (HasFailure()) return;
+  }
+
+  EXPECT_GT(coverage.leaders, 0U);
+  EXPECT_GT(coverage.crashes, 0U);
+  EXPECT_GT(coverage.lost_writes, 0U);
+  EXPECT_GT(coverage.lost_messages, 0U);
+  EXPECT_GT(coverage.truncations, 0U);
+  EXPECT_GT(coverage.loads, 0U);
+  EXPECT_GT(coverage.commits, 0U);
+  std::printf(
+      "steps %lu, leaders %lu, crashes %lu, lost writes %lu, lost messages %lu, "
+      "truncations %lu, loads %lu, commits %lu\n",
+      coverage.steps, coverage.leaders, coverage.crashes, coverage.lost_writes,
+      coverage.lost_messages, coverage.truncations, coverage.loads, coverage.commits);
+  for (const auto& [refusal, count] : coverage.refusals) {
+    std::printf("refused as %s: %lu\n", std::string(name_of(refusal)).c_str(), count);
+  }
+}
+
+TEST(Group, SameSeedGivesTheSameRun) {
+  Group one(options_of(3));
+  Group two(options_of(3));
+
+  one.run(5s);
+  two.run(5s);
+
+  EXPECT_EQ(one.history(), two.history());
+  EXPECT_EQ(one.coverage().steps, two.coverage().steps);
+}
+
+}  // namespace
+}  // namespace kuilt::raft::test
