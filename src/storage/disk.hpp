@@ -15,7 +15,8 @@ namespace kuilt::storage {
 /// A file of the log directory, by name. No path: a log owns one flat directory.
 using FileName = std::string;
 
-/// Makes a file of `bytes` zeros and syncs it. The name is durable after the next SyncDirectory.
+/// Makes a file of `bytes` zeros and syncs it, in place of any other of that name. Whole or not at
+/// all: whoever finds the name finds the zeros. The name is durable after the next SyncDirectory.
 struct CreateZeroed {
   FileName file;
   std::uint64_t bytes = 0;
@@ -42,7 +43,8 @@ struct FileInfo {
 
 /// What the log needs of a file system.
 ///
-/// Threads: `perform` from one thread; `read` and `list` from any.
+/// Threads: `perform` from one thread, but for the making of a file that nobody uses yet; `read`
+/// and `list` from any.
 /// Failure: after a failed WriteAt or SyncData on a file, neither is ever called on it again
 /// (rule 12): the kernel may have marked the lost pages clean.
 class Disk {

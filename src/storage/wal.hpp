@@ -11,6 +11,7 @@
 #include "kuilt/detail/rng.hpp"
 #include "raft/core.hpp"
 #include "storage/disk.hpp"
+#include "storage/identity.hpp"
 
 namespace kuilt::storage {
 
@@ -19,14 +20,6 @@ struct WalOptions {
   std::size_t batch_bytes_max = std::size_t{1} << 20;     ///< Unless one write alone is larger.
   std::size_t record_bytes_max = (std::size_t{1} << 20) + 4096;  ///< One stored entry.
   std::size_t tail_bytes_max = std::size_t{64} << 20;  ///< Entries that recovery keeps in memory.
-};
-
-/// Whose log this is: written into every segment, refused when it differs (rule 9).
-struct Identity {
-  ClusterId cluster;
-  HistoryId history;
-  NodeId node;
-  friend bool operator==(const Identity&, const Identity&) = default;
 };
 
 /// What recovery found, all of it durable again (rule 10: the tail was copied and synced).
@@ -49,13 +42,6 @@ struct Batch {
   std::size_t bytes = 0;
 };
 
-/// Where one entry lies. Published to readers as an immutable map that grows.
-struct Location {
-  FileName file;
-  std::uint64_t offset = 0;  ///< Of the record.
-  std::uint32_t bytes = 0;   ///< Of the record, header included.
-};
-
 /// Plans an append-only, crash-safe record of one Raft log as disk operations. It calls no disk but
 /// in `create`, `open` and `read`: the owner carries batches out and says when one is done.
 ///
@@ -71,8 +57,10 @@ class Wal {
   /// error stops recovery and is returned.
   using EntrySink = std::function<Status(const raft::Entry&, bool committed)>;
 
-  /// Starts a log in an empty directory, on any base (a restored snapshot's, or (0, 0)).
-  /// Pre: the directory holds no segment. `rng` draws segment ids.
+  /// Starts a log in an empty directory, on any base (a restored snapshot's, or (0, 0)). What an
+  /// earlier `create` left that did not finish is replaced. `rng` draws segment ids: seed it from a
+  /// random device, for they must be secret and differ from start to start.
+  /// Errors: invalid_argument (the directory holds a log), disk_full, io.
   static Result<std::unique_ptr<Wal>> create(Disk& disk, const WalOptions& options,
                                              const Identity& identity, Position base, Rng rng);
   struct Opened;
@@ -92,8 +80,18 @@ class Wal {
   };
   Planned plan(std::span<const raft::Write> writes);
 
-  /// When the log falls idle: a synced-through mark in a block of its own, with nobody waiting.
+  /// When the log falls idle: a synced-through mark in a block of its own, with nobody waiting. No
+  /// operations (and no `done()`) if a mark is already the last batch.
+  /// Pre: the previous batch is done.
   Batch plan_idle_mark();
+
+  /// Operations that make the next segment's file ahead of time, so that no write waits for its
+  /// zeros; empty if that is done or under way, or the active segment is not yet half full. The
+  /// owner may run them on any thread, and says `next_segment_ready()` when they have succeeded.
+  /// While they run, `plan` may not be called with writes that `would_roll`.
+  std::vector<DiskOp> prepare_next_segment();
+  void next_segment_ready();
+  [[nodiscard]] bool would_roll(std::span<const raft::Write> writes) const;
 
   /// The batch that was planned last is durable: its entries may be read.
   void done();
@@ -104,8 +102,9 @@ class Wal {
 
   ~Wal();
 
+  struct Impl;  ///< Known to planner and recovery only.
+
  private:
-  struct Impl;
   explicit Wal(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -1,0 +1,48 @@
+// posix_directory.hpp: the data directory of one server: locked, and bound to one member.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "kuilt/result.hpp"
+#include "storage/identity.hpp"
+
+namespace kuilt::storage {
+
+/// Holds the lock of a data directory for as long as it lives, and knows whose directory it is.
+///
+/// A directory goes through three states: new (no identity), minted (a node id, durable before
+/// anybody hears of it), bound (to a cluster and a history, once the founding record is agreed on).
+/// Wal::create comes before `bind`: a bound directory without a log has lost it.
+///
+/// Threads: one caller at a time. Layout: `lock`, `identity`, and `log/` for the segments.
+class DataDirectory {
+ public:
+  /// Makes the directory if need be, and locks it.
+  /// Errors: directory_locked (the message names the process), directory_unwritable,
+  /// unsupported_format, corrupt (the identity file), io.
+  static Result<std::unique_ptr<DataDirectory>> open(const std::string& path);
+  ~DataDirectory();
+
+  /// None in a new directory.
+  [[nodiscard]] std::optional<NodeId> node() const;
+  /// Set once the directory is bound.
+  [[nodiscard]] std::optional<Identity> identity() const;
+  [[nodiscard]] std::string log_path() const;
+
+  /// Makes `node` the id of this directory, durably. Pre: it has none; `node` is random.
+  Status mint(NodeId node);
+  /// Binds the directory, durably. Pre: `node()` is set. Again with the same ids: nothing happens.
+  /// Errors: directory_of_another, disk_full, io.
+  Status bind(ClusterId cluster, HistoryId history);
+  /// Errors: directory_of_another, naming what differs, if the directory is bound to other ids.
+  [[nodiscard]] Status check(const Identity& expected) const;
+
+ private:
+  struct Impl;
+  explicit DataDirectory(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kuilt::storage

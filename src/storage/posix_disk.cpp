@@ -1,0 +1,299 @@
+#include "storage/posix_disk.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "kuilt/detail/overloaded.hpp"
+#include "storage/posix_file.hpp"
+
+namespace kuilt::storage {
+namespace {
+
+constexpr std::size_t zeros_bytes = std::size_t{1} << 20;
+// A file of zeros is synced in pieces, so that the log's own sync never waits behind all of it.
+constexpr std::uint64_t unsynced_zeros_max = std::uint64_t{4} << 20;
+constexpr std::string_view unfinished_prefix = ".new-";
+
+std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(offset); }
+
+Status write_zeros(const File& file, const std::string& path, std::uint64_t bytes) {
+  static const std::string zeros(zeros_bytes, '\0');
+  std::uint64_t synced = 0;
+  for (std::uint64_t done = 0; done < bytes;) {
+    const std::uint64_t piece = std::min<std::uint64_t>(zeros.size(), bytes - done);
+    const ssize_t written = ::pwrite(file.get(), zeros.data(), piece, static_cast<off_t>(done));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return system_error("write " + path + at_byte(done));
+    done += static_cast<std::uint64_t>(written);
+    if (done - synced < unsynced_zeros_max && done < bytes) continue;
+    if (::fdatasync(file.get()) != 0) return system_error("sync " + path);
+    synced = done;
+  }
+  if (::fsync(file.get()) != 0) return system_error("sync " + path);
+  return Done{};
+}
+
+std::vector<iovec> vectors_of(const std::vector<Bytes>& data) {
+  std::vector<iovec> vectors;
+  vectors.reserve(data.size());
+  for (const Bytes& piece : data) {
+    if (piece.empty()) continue;
+    // iovec serves readv too, hence its pointer to what may change; pwritev only reads.
+    vectors.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
+  }
+  return vectors;
+}
+
+// One pwritev as a rule; more when the system takes less at once.
+Status write_all(const File& file, const std::string& path, const WriteAt& write) {
+  std::vector<iovec> vectors = vectors_of(write.data);
+  std::uint64_t offset = write.offset;
+  for (std::size_t first = 0; first < vectors.size();) {
+    const int count = static_cast<int>(std::min<std::size_t>(vectors.size() - first, IOV_MAX));
+    const ssize_t result =
+        ::pwritev(file.get(), &vectors[first], count, static_cast<off_t>(offset));
+    if (result < 0 && errno == EINTR) continue;
+    if (result < 0) return system_error("write " + path + at_byte(offset));
+    auto written = static_cast<std::size_t>(result);
+    offset += written;
+    while (first < vectors.size() && written >= vectors[first].iov_len) {
+      written -= vectors[first++].iov_len;
+    }
+    if (written == 0) continue;
+    vectors[first].iov_base = static_cast<std::byte*>(vectors[first].iov_base) + written;
+    vectors[first].iov_len -= written;
+  }
+  return Done{};
+}
+
+}  // namespace
+
+File::~File() {
+  if (is_open()) ::close(descriptor_);
+}
+
+Error system_error(const std::string& doing) {
+  const int number = errno;
+  const bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
+  return Error(full ? ErrorCode::disk_full : ErrorCode::io,
+               doing + ": " + std::generic_category().message(number));
+}
+
+Error directory_error(const std::string& doing) {
+  const int number = errno;
+  const bool refused = number == EACCES || number == EPERM || number == EROFS ||
+                       number == ENOTDIR || number == ENOENT || number == EEXIST;
+  if (!refused) return system_error(doing);
+  return Error(ErrorCode::directory_unwritable,
+               doing + ": " + std::generic_category().message(number));
+}
+
+File open_file(const std::string& path, int flags, unsigned mode) {
+  int descriptor = -1;
+  do {
+    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  } while (descriptor < 0 && errno == EINTR);
+  return File(descriptor);
+}
+
+Status sync_directory(const std::string& path) {
+  const File directory = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (!directory.is_open()) return directory_error("open directory " + path);
+  if (::fsync(directory.get()) != 0) return system_error("sync directory " + path);
+  return Done{};
+}
+
+Status make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0) {
+    const auto slash = path.find_last_of('/');
+    const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    return sync_directory(parent);
+  }
+  struct stat info{};
+  if (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return Done{};
+  return directory_error("make directory " + path);
+}
+
+struct PosixDisk::Impl {
+  explicit Impl(std::string path) : directory(std::move(path)) {}
+
+  [[nodiscard]] std::string path_of(const FileName& file) const { return directory + "/" + file; }
+  [[nodiscard]] bool is_poisoned(const FileName& file) {
+    const std::lock_guard lock(mutex);
+    return poisoned.contains(file);
+  }
+  [[nodiscard]] Error poisoned_error(const FileName& file) const {
+    return Error(ErrorCode::io, path_of(file) + ": an earlier write or sync of it failed");
+  }
+  /// Open for writing, and kept so. The pointer stays good until the file is removed or made anew.
+  Result<const File*> writable(const FileName& file);
+  void forget(const FileName& file) {
+    const std::lock_guard lock(mutex);
+    open.erase(file);
+  }
+  Status poison_unless(const FileName& file, Status status) {
+    if (status) return status;
+    const std::lock_guard lock(mutex);
+    poisoned.insert(file);
+    return status;
+  }
+
+  Status create(const CreateZeroed& op);
+  Status write(const WriteAt& op);
+  Status sync(const SyncData& op);
+  Status remove(const RemoveFile& op);
+  Status remove_unfinished();
+
+  const std::string directory;
+  std::mutex mutex;  ///< Guards both below.
+  std::map<FileName, File> open;
+  std::set<FileName> poisoned;
+};
+
+Result<const File*> PosixDisk::Impl::writable(const FileName& file) {
+  const std::lock_guard lock(mutex);
+  if (poisoned.contains(file)) return poisoned_error(file);
+  const auto found = open.find(file);
+  if (found != open.end()) return &found->second;
+  File opened = open_file(path_of(file), O_WRONLY);
+  if (!opened.is_open()) return system_error("open " + path_of(file));
+  return &(open[file] = std::move(opened));
+}
+
+// The file gets its name only when all its zeros are durable: whoever finds the name finds zeros.
+Status PosixDisk::Impl::create(const CreateZeroed& op) {
+  if (is_poisoned(op.file)) return poisoned_error(op.file);
+  forget(op.file);
+  const std::string unfinished = path_of(std::string(unfinished_prefix) + op.file);
+  const File file = open_file(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (!file.is_open()) return directory_error("create " + unfinished);
+  // Asks for the room first, so that a full disk is known before anything is written.
+  const int refused = ::posix_fallocate(file.get(), 0, static_cast<off_t>(op.bytes));
+  errno = refused;
+  Status status =
+      refused == 0 || refused == EOPNOTSUPP || refused == EINVAL
+          ? write_zeros(file, unfinished, op.bytes)
+          : Status(system_error("make " + std::to_string(op.bytes) + " bytes of " + unfinished));
+  if (status && ::rename(unfinished.c_str(), path_of(op.file).c_str()) != 0) {
+    status = system_error("rename " + unfinished);
+  }
+  if (!status) ::unlink(unfinished.c_str());
+  return status;
+}
+
+Status PosixDisk::Impl::write(const WriteAt& op) {
+  const auto file = writable(op.file);
+  if (!file) return Error(file.error());
+  return poison_unless(op.file, write_all(**file, path_of(op.file), op));
+}
+
+Status PosixDisk::Impl::sync(const SyncData& op) {
+  const auto file = writable(op.file);
+  if (!file) return Error(file.error());
+  const Status status = ::fdatasync((*file)->get()) == 0
+                            ? Status(Done{})
+                            : Status(system_error("sync " + path_of(op.file)));
+  return poison_unless(op.file, status);
+}
+
+Status PosixDisk::Impl::remove(const RemoveFile& op) {
+  if (is_poisoned(op.file)) return poisoned_error(op.file);
+  forget(op.file);
+  if (::unlink(path_of(op.file).c_str()) == 0) return Done{};
+  return system_error("remove " + path_of(op.file));
+}
+
+namespace {
+
+Result<std::vector<FileName>> names_in(const std::string& directory) {
+  DIR* const stream = ::opendir(directory.c_str());
+  if (stream == nullptr) return directory_error("list " + directory);
+  std::vector<FileName> names;
+  errno = 0;
+  while (const dirent* const found = ::readdir(stream)) names.emplace_back(found->d_name);
+  const int failed = errno;
+  ::closedir(stream);
+  errno = failed;
+  if (failed != 0) return system_error("list " + directory);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+Status PosixDisk::Impl::remove_unfinished() {
+  const auto names = names_in(directory);
+  if (!names) return Error(names.error());
+  for (const FileName& name : *names) {
+    if (!name.starts_with(unfinished_prefix)) continue;
+    if (::unlink(path_of(name).c_str()) != 0) return directory_error("remove " + path_of(name));
+  }
+  return Done{};
+}
+
+PosixDisk::PosixDisk(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+PosixDisk::~PosixDisk() = default;
+
+Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& directory) {
+  if (auto status = make_directory(directory); !status) return std::move(status).error();
+  auto impl = std::make_unique<Impl>(directory);
+  if (auto status = impl->remove_unfinished(); !status) return std::move(status).error();
+  return std::unique_ptr<PosixDisk>(new PosixDisk(std::move(impl)));
+}
+
+Status PosixDisk::perform(const DiskOp& op) {
+  const auto carry_out = Overloaded{
+      [&](const CreateZeroed& create) { return impl_->create(create); },
+      [&](const WriteAt& write) { return impl_->write(write); },
+      [&](const SyncData& sync) { return impl_->sync(sync); },
+      [&](const SyncDirectory&) { return sync_directory(impl_->directory); },
+      [&](const RemoveFile& remove) { return impl_->remove(remove); },
+  };
+  return std::visit(carry_out, op);
+}
+
+Result<std::vector<FileInfo>> PosixDisk::list() {
+  auto names = names_in(impl_->directory);
+  if (!names) return std::move(names).error();
+  std::vector<FileInfo> files;
+  for (FileName& name : *names) {
+    struct stat info{};
+    if (::stat(impl_->path_of(name).c_str(), &info) != 0) {
+      return system_error("look at " + impl_->path_of(name));
+    }
+    if (!S_ISREG(info.st_mode) || name.starts_with(unfinished_prefix)) continue;
+    files.push_back({std::move(name), static_cast<std::uint64_t>(info.st_size)});
+  }
+  return files;
+}
+
+Result<Bytes> PosixDisk::read(const FileName& file, std::uint64_t offset, std::size_t bytes) {
+  if (impl_->is_poisoned(file)) return impl_->poisoned_error(file);
+  const std::string path = impl_->path_of(file);
+  const File opened = open_file(path, O_RDONLY);
+  if (!opened.is_open()) return system_error("open " + path);
+  std::string out(bytes, '\0');
+  std::size_t done = 0;
+  while (done < bytes) {
+    const ssize_t count =
+        ::pread(opened.get(), out.data() + done, bytes - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read " + path + at_byte(offset + done));
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  out.resize(done);
+  return Bytes(std::move(out));
+}
+
+}  // namespace kuilt::storage
