@@ -1,4 +1,4 @@
-// The accept loop. What happens on an accepted socket is websocket.cpp's.
+// The accept loop. What happens on an accepted socket is upgrade.cpp's.
 #include <chrono>
 #include <utility>
 
@@ -6,7 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "transport/address.hpp"
-#include "transport/websocket.hpp"
+#include "transport/upgrade.hpp"
 
 namespace kuilt::transport {
 

@@ -1,7 +1,7 @@
 // seam.hpp: frames over WebSocket. Knows no Raft, no log, no session.
 //
 // A Loom accepts and dials; what comes of it is a Seam: one open WebSocket between two peers
-// (RFC 6455). Beast stays behind the .cpp, which alone pays for compiling it.
+// (RFC 6455). Beast stays behind the .cpp files.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// websocket.hpp: from an accepted socket to a Seam. Inside the transport only.
+// upgrade.hpp: from an accepted socket to a Seam. Inside the transport only.
 #pragma once
 
 #include <memory>
