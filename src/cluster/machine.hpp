@@ -5,14 +5,18 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "cluster/forwards_taken.hpp"
 #include "cluster/sessions.hpp"
+#include "cluster/waiting.hpp"
 #include "raft/core.hpp"
 #include "raft/outbox.hpp"
 #include "wire/outcome.hpp"
@@ -20,13 +24,12 @@
 
 namespace kuilt::cluster {
 
-/// One client link of this server, for as long as it lives. Never reused within one process.
-using LinkId = Number<struct LinkIdTag>;
-
 struct MachineOptions {
   raft::Options raft;
   /// Forwarded proposals without an outcome, in bytes; more is refused as busy (rule 13).
   std::size_t forward_window_bytes_max = std::size_t{16} << 20;
+  /// Of the proposals in one forward; one proposal always fits.
+  std::size_t forward_bytes_max = std::size_t{256} << 10;
   /// All waiting proposals of this server's clients, in bytes; more is refused as busy.
   std::size_t waiting_bytes_max = std::size_t{64} << 20;
   /// A forward without an outcome for this long is sent again, under a new number.
@@ -101,8 +104,8 @@ struct Counters {
   std::uint64_t suppressed_repeats = 0;  ///< Repeats that dedup kept out of the log.
   std::uint64_t joined_repeats = 0;      ///< Of these, of an entry not yet committed.
   std::uint64_t committed_repeats = 0;   ///< Of these, of an entry already committed.
-  std::uint64_t forwards = 0;
-  std::uint64_t reforwards = 0;
+  std::uint64_t forwards = 0;            ///< Forwards sent.
+  std::uint64_t reforwards = 0;     ///< Proposals forwarded while an earlier attempt was in doubt.
   std::uint64_t lost_forwards = 0;  ///< Forwards whose timeout passed.
   std::uint64_t stale_answers = 0;  ///< ForwardReplies of an earlier number or term, ignored.
   std::uint64_t truncations = 0;    ///< Of the own log, by a new leader.
@@ -121,10 +124,12 @@ struct MachineBoot {
 /// Threads: none; one caller at a time. Deterministic and copyable, as the core is.
 class Machine {
  public:
+  /// Pre: `boot.raft.boot` was never used before: it tells this life's forwards from earlier ones.
   Machine(const MachineOptions& options, MachineBoot boot, std::uint64_t seed, Instant now);
 
-  /// One turn: takes in all facts that have gathered, in order, and returns every duty that
-  /// follows. Proposals of one turn become one append; commit notices are coalesced per turn.
+  /// One turn: takes in all facts that have gathered and returns every duty that follows. What the
+  /// cluster says comes first, proposals last, each in order: so they are judged by all that is
+  /// known, and those of one turn become one append. Commit notices are coalesced per turn.
   Output step(Instant now, std::vector<Input> inputs);
 
   [[nodiscard]] const raft::Core& raft() const;
@@ -133,7 +138,80 @@ class Machine {
   [[nodiscard]] std::size_t waiting() const;  ///< Proposals without an outcome yet.
 
  private:
-  // (filled in by the implementation)
+  // One call of step: what has gathered so far.
+  struct Turn {
+    Instant now;
+    Output out;
+    Position before_committed;
+    std::vector<raft::Entry> committed;
+  };
+  // What a leader does with a proposal. No outcome: it is in the log, and commit will tell.
+  struct Decision {
+    std::optional<wire::Outcome> outcome;
+    bool repeat = false;
+  };
+
+  // machine.cpp: turns, and everything that concerns Raft.
+  void take_in(Turn& turn, Input& input);
+  void run(Turn& turn, const raft::Input& input);
+  void flush(Turn& turn);
+  void absorb(Turn& turn, raft::Output out);
+  void follow_truncation(Index truncated_after);
+  void publish(Turn& turn);
+  void follow_leadership(Turn& turn);
+  void finish(Turn& turn);
+  void emit(Turn& turn, std::vector<raft::Outgoing> messages);
+  void on_message(Turn& turn, FromPeer& from);
+  void refused(const std::string& name);
+  [[nodiscard]] bool leads() const;
+  [[nodiscard]] Leadership leadership() const;
+  [[nodiscard]] Instant wake_at(const Turn& turn) const;
+
+  // routing.cpp: the ways of proposals.
+  void on_submit(Turn& turn, Submit& submit);
+  void accept(Turn& turn, LinkId link, wire::Proposal proposal);
+  void accept_new(Turn& turn, Waiter waiter, const RequestKey& key, wire::Proposal proposal);
+  void on_forward(Turn& turn, NodeId from, wire::Forward& forward);
+  void on_forward_reply(Turn& turn, NodeId from, const wire::ForwardReply& reply);
+  void on_forward_answer(Turn& turn, Ticket ticket, const wire::Outcome& outcome);
+  [[nodiscard]] Decision decide(const Turn& turn, const wire::Proposal& proposal);
+  [[nodiscard]] Decision append(LogTime stamp, const wire::Proposal& proposal);
+  [[nodiscard]] Decision repeat(Position at);
+  [[nodiscard]] std::optional<Position> committed_already(const wire::Proposal& proposal) const;
+  void take_over(Turn& turn);
+  void give_up_leading(Turn& turn);
+  void resolve_committed(Turn& turn, const raft::Entry& entry);
+  void resolve(Turn& turn, Ticket ticket, const wire::Outcome& outcome);
+  void on_timeouts(Turn& turn);
+  void forward_parked(Turn& turn);
+  void send_forward(Turn& turn, NodeId leader, const std::vector<Ticket>& tickets);
+  [[nodiscard]] std::optional<NodeId> reachable_leader() const;
+  [[nodiscard]] bool waiting_room_for(std::size_t bytes) const;
+  [[nodiscard]] bool forward_room_for(std::size_t bytes, std::size_t before) const;
+  [[nodiscard]] wire::RefusedOutcome busy(std::string message);
+  [[nodiscard]] Index last_index() const;
+  [[nodiscard]] LogTime stamp_at(Instant now) const;
+
+  MachineOptions options_;
+  raft::Core core_;
+  raft::Outbox outbox_;
+  ClientSessionTable sessions_;
+  Waiting waiting_;
+  std::map<NodeId, ForwardsTaken> taken_;
+  std::set<NodeId> links_down_;
+  Counters counters_;
+
+  std::vector<raft::Entry> batch_;  // Judged and in the table; not yet given to the core.
+  std::size_t batch_bytes_ = 0;
+
+  Leadership followed_;      // What waiting proposals have been arranged by.
+  Leadership shown_;         // What the driver was told last.
+  Instant elected_at_{};     // While this machine leads: when it began,
+  LogTime log_time_before_;  // and the last stamp in the log then.
+  Instant forward_from_{};   // The leader said that it does not lead: not before this.
+  Position published_;       // The last entry in a CommittedBatch.
+  // The log after that. The core has these too, but may let go of what it commits at once.
+  std::deque<raft::Entry> unpublished_;
 };
 
 }  // namespace kuilt::cluster
