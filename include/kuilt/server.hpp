@@ -1,0 +1,133 @@
+// server.hpp: run a server of a kuilt cluster, or a whole small cluster, inside your own program.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kuilt/endpoints.hpp"
+#include "kuilt/result.hpp"
+#include "kuilt/types.hpp"
+
+namespace kuilt {
+
+/// One founding member: its name, and where the other servers reach it ("host:port").
+struct FoundingMember {
+  std::string name;
+  std::string peer_address;
+};
+
+/// Everything about one server that is its own affair. What decides about proposals is not here:
+/// it is replicated (docs/ARCHITECTURE.md, "Founding").
+struct ServerOptions {
+  std::string name = "a";
+  std::string data = "./kuilt-data";            ///< Directory; made if it is missing.
+  std::string listen = "127.0.0.1:7400";        ///< For clients. Port 0 picks a free one.
+  std::string peer_listen = "127.0.0.1:7401";   ///< For the other servers.
+  std::string admin_listen = "127.0.0.1:7402";  ///< Health and metrics. Empty: none.
+  std::string advertise;  ///< What clients are told instead of `listen`, "ws://host:port".
+  std::vector<FoundingMember> found;       ///< Empty: a new directory founds a cluster of one.
+  std::string secret_file;                 ///< Needed as soon as there is another server.
+  std::vector<std::string> allow_origins;  ///< Besides the same origin.
+  std::vector<std::string> allow_hosts;    ///< Besides loopback names and the own address.
+  bool insecure_clients = false;  ///< Serve unproven clients on a listener that is not loopback.
+  std::size_t clients_max = 10'000;
+  std::size_t shards = 0;  ///< Threads for clients; 0: max(1, cores − 2).
+  Duration heartbeat_interval = std::chrono::milliseconds(50);
+  Duration election_timeout_min = std::chrono::milliseconds(300);
+  Duration election_timeout_max = std::chrono::milliseconds(600);
+  Duration client_heartbeat_interval = std::chrono::seconds(1);
+  Duration founding_timeout = std::chrono::seconds(0);  ///< 0: waits for the others for ever.
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20;
+  /// Told of what an operator wants to know, a line each: whom founding waits for, peers that were
+  /// refused, who leads. Called on library threads, one at a time; must not call back.
+  std::function<void(const std::string&)> on_news;
+};
+
+/// Done, or an error that names the option, its value and its limit. `open` asks it first.
+/// Errors: invalid_argument.
+[[nodiscard]] Status complaint_about(const ServerOptions& options);
+
+/// How `ServerCluster::in_process` is made.
+struct InProcessOptions {
+  std::size_t voters = 3;
+  std::string directory;  ///< Each voter's data in a folder below it. Empty: in memory only.
+};
+
+/// What one server knows of itself and of the cluster, a few milliseconds old at most.
+struct ServerStatus {
+  std::string name;
+  NodeId id;
+  ClusterId cluster;
+  HistoryId history;
+  std::string role;  ///< "leader", "follower", "candidate", "pre_candidate" or "stopped".
+  Term term;
+  std::string leader;  ///< Name; empty if none is known.
+  Index commit;
+  Index last;
+  Index durable;
+  std::size_t clients = 0;
+  std::size_t voters = 0;
+  std::size_t peers_linked = 0;
+  std::string failure;  ///< Why the server stopped by itself; empty while it is sound.
+};
+
+/// One server of a cluster in this process, or m of them (`in_process`).
+///
+/// Two phases: once constructed, its voters run and elect; `start()` admits clients. Neither
+/// blocks.
+///
+/// Threads: any; calls are serialized. It runs its own threads (docs/ARCHITECTURE.md, "Threads").
+/// Ownership: move-only; destruction stops and joins everything, without draining.
+/// Failure: a server whose disk fails stops by itself; `status().failure` says why.
+class ServerCluster {
+ public:
+  /// Opens one server on a data directory, recovering what is there. With a founding list it
+  /// returns once the founding record is agreed and durable; that waits for the other servers.
+  /// Errors: directory_locked, directory_of_another, directory_unwritable, directory_lost, corrupt,
+  /// unsupported_format, address_in_use, founding_differs, wrong_secret, invalid_argument, io.
+  static Result<ServerCluster> open(ServerOptions options);
+
+  /// m voters in this process, over the same codecs and the same log, on free loopback ports.
+  /// An even number, or more than 7, works, and warns why not.
+  /// Errors: invalid_argument (no voter), and those of `open`.
+  static Result<ServerCluster> in_process(InProcessOptions options);
+
+  /// Admits clients from now on.
+  /// Errors: address_in_use, invalid_argument (a listener that is not loopback without
+  /// `insecure_clients`).
+  Status start();
+
+  /// Where clients reach it; known once `start()` has returned.
+  [[nodiscard]] ClusterEndpoints endpoints() const;
+  /// The name of the server that leads, as far as any server here knows; empty if none is known.
+  [[nodiscard]] std::string leader() const;
+  /// One row per server in this process.
+  [[nodiscard]] std::vector<ServerStatus> status() const;
+
+  /// Stops one server of `in_process` at once, as a crash would, its directory excepted.
+  /// Errors: invalid_argument (no such server, or stopped already).
+  Status stop(const std::string& name);
+
+  /// Takes no new clients, tells those it has where to go, and stops: success means that every
+  /// acknowledged entry is durable here. Success does not promise that no client saw a torn link.
+  Status drain();
+
+  /// Waits for SIGTERM or SIGINT, drains, and returns the exit status for `main`: 0 after a clean
+  /// drain, 7 if the disk failed.
+  int run_until_signal();
+
+  ServerCluster(ServerCluster&&) noexcept;
+  ServerCluster& operator=(ServerCluster&&) noexcept;
+  ~ServerCluster();
+
+ private:
+  struct Impl;
+  explicit ServerCluster(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kuilt
