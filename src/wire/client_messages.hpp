@@ -165,6 +165,7 @@ struct FeedEntry {
   std::string author;
   RequestId request_id;
   Bytes command;
+  std::uint64_t log_id = 0;
 };
 
 /// Longest frame a client may send, given the cluster's largest command (rule 15).
@@ -175,7 +176,10 @@ struct FeedEntry {
 /// Errors: bad_frame, with what was wrong and where. Keeps slices of `frame`.
 [[nodiscard]] Result<ClientMessage> decode_client(const Bytes& frame, Encoding encoding);
 [[nodiscard]] Result<ServerMessage> decode_server(const Bytes& frame, Encoding encoding);
-/// Errors: bad_frame.
+/// Errors: bad_frame, unsupported_format.
 [[nodiscard]] Result<FeedEntry> decode_feed_entry(const Bytes& public_part);
+/// The public part of which `decode_feed_entry` made this: the same bytes, so that the digest chain
+/// holds for one who received the entry as JSON.
+[[nodiscard]] Bytes encode_feed_entry(const FeedEntry& entry);
 
 }  // namespace kuilt::wire

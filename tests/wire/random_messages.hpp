@@ -162,4 +162,92 @@ inline PeerMessage random_peer_message(Rng& rng) {
   return random_raft_message(rng);
 }
 
+inline Hello random_hello(Rng& rng) {
+  Hello hello;
+  hello.version_min = static_cast<std::uint32_t>(random_number(rng));
+  hello.version_max = static_cast<std::uint32_t>(random_number(rng));
+  hello.features = random_number(rng);
+  if (rng.chance(50)) hello.cluster = random_id<ClusterId>(rng);
+  if (rng.chance(50)) hello.history = random_id<HistoryId>(rng);
+  hello.client = random_number(rng);
+  hello.link = static_cast<std::uint32_t>(random_number(rng));
+  hello.name = random_text(rng, 9);
+  hello.token = random_text(rng, 9);
+  return hello;
+}
+inline ObserveFrom random_from(Rng& rng) {
+  switch (rng.below(4)) {
+    case 0: return FromStart{};
+    case 1: return FromNow{};
+    case 2: return FromIndex{Index(random_number(rng))};
+  }
+  return ResumePoint{random_id<ClusterId>(rng), random_id<HistoryId>(rng), random_position(rng),
+                     random_number(rng)};
+}
+inline ClientMessage random_client_message(Rng& rng) {
+  switch (rng.below(5)) {
+    case 0: return random_hello(rng);
+    case 1: return Propose{random_list<Proposal>(rng, 4, random_proposal)};
+    case 2: return Observe{random_text(rng, 5), random_from(rng), random_number(rng)};
+    case 3: return Credit{random_text(rng, 5), random_number(rng), Index(random_number(rng))};
+  }
+  return Unobserve{random_text(rng, 5)};
+}
+
+/// Durations are whole milliseconds, which is what JSON carries.
+inline Duration random_milliseconds(Rng& rng) {
+  return std::chrono::milliseconds(random_number(rng) % 1'000'000'000);
+}
+inline Outcome random_client_outcome(Rng& rng) {
+  Outcome outcome = random_outcome(rng);
+  if (auto* refused = std::get_if<RefusedOutcome>(&outcome)) {
+    refused->retry_after = random_milliseconds(rng);
+  }
+  return outcome;
+}
+inline std::vector<std::string> random_endpoints(Rng& rng) {
+  return random_list<std::string>(rng, 3, [](Rng& r) { return random_text(r, 9); });
+}
+inline Welcome random_welcome(Rng& rng) {
+  Welcome welcome;
+  welcome.version = static_cast<std::uint32_t>(random_number(rng));
+  welcome.features = random_number(rng);
+  welcome.server = random_id<NodeId>(rng);
+  welcome.server_name = random_text(rng, 5);
+  welcome.cluster = random_id<ClusterId>(rng);
+  welcome.history = random_id<HistoryId>(rng);
+  welcome.log_id = random_number(rng);
+  welcome.commit = random_position(rng);
+  welcome.leader = random_text(rng, 5);
+  welcome.leader_url = random_text(rng, 9);
+  welcome.endpoints = random_endpoints(rng);
+  welcome.heartbeat_interval = random_milliseconds(rng);
+  welcome.limits = {random_number(rng), random_number(rng), random_number(rng), random_number(rng)};
+  welcome.principal = random_text(rng, 5);
+  return welcome;
+}
+inline Feed random_feed(Rng& rng) {
+  Feed feed{
+      random_text(rng, 5), random_position(rng), random_position(rng), random_number(rng), {}};
+  feed.entries = random_list<Bytes>(
+      rng, 5, [](Rng& r) { return public_part(random_command(r, random_position(r))); });
+  return feed;
+}
+inline ServerMessage random_server_message(Rng& rng) {
+  switch (rng.below(6)) {
+    case 0: return random_welcome(rng);
+    case 1:
+      return Answers{random_list<Answer>(
+          rng, 5, [](Rng& r) { return Answer{random_number(r), random_client_outcome(r)}; })};
+    case 2:
+      return ObserveReply{random_text(rng, 5),  static_cast<ObserveVerdict>(1 + rng.below(7)),
+                          random_position(rng), random_number(rng),
+                          random_text(rng, 20), random_endpoints(rng)};
+    case 3: return random_feed(rng);
+    case 4: return ServerHeartbeat{random_position(rng), random_text(rng, 5)};
+  }
+  return Goodbye{random_code(rng), random_text(rng, 20), random_milliseconds(rng),
+                 random_endpoints(rng)};
+}
+
 }  // namespace kuilt::wire
