@@ -206,6 +206,7 @@ class Recovery {
   std::optional<FileInfo> leftover_;    ///< Begun in favour of the active one, and never sealed to.
   std::string broken_;                  ///< Why the batch behind the candidate is not sound.
   std::uint64_t dropped_bytes_ = 0;
+  bool torn_header_ = false;  ///< The header of the torn batch is whole.
   std::size_t batches_ = 0;
   std::size_t batches_here_ = 0;  ///< In the active segment.
 };
@@ -381,7 +382,9 @@ Status Recovery::classify_end(Window& window) {
     if (!block) return Error(block.error());
     if (all_zero(*block)) continue;
     dropped_bytes_ = offset + block_bytes - end;
-    if (offset == end || !decode_batch_header(*block, impl_->active.id, offset)) continue;
+    if (!decode_batch_header(*block, impl_->active.id, offset)) continue;
+    torn_header_ = offset == end;
+    if (torn_header_) continue;
     return damaged(window.file().name, end,
                    broken_ + ", and a later batch is at offset " + std::to_string(offset));
   }
@@ -443,9 +446,12 @@ Status Recovery::remove_leftover() {
   return perform_all(disk_, {RemoveFile{leftover_->name}, SyncDirectory{}});
 }
 
-// Until a batch beyond the copies is there, the seal may be in the page cache only.
+// Until a batch beyond the copies was begun, the seal may be in the page cache only. Once one was,
+// the seal is durable, and must not be put at risk again: a torn seal before a begun batch would be
+// taken for damage.
 Status Recovery::renew_seal() {
   if (!previous_ || batches_here_ > header_.copies) return Done{};
+  if (torn_header_ && batches_here_ == header_.copies) return Done{};
   const auto& [before, seal] = *previous_;
   ActiveSegment ended = before;
   ended.end = seal.end;

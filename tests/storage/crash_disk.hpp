@@ -1,0 +1,171 @@
+// crash_disk.hpp: a disk that can die at any operation and forget as badly as the design allows.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kuilt/detail/overloaded.hpp"
+#include "kuilt/detail/rng.hpp"
+#include "storage/disk.hpp"
+#include "storage/format.hpp"
+
+namespace kuilt::storage {
+
+/// Answers "which of `bound` things happens next?".
+using Choose = std::function<std::uint64_t(std::uint64_t bound)>;
+
+inline Choose random_choices(Rng& rng) {
+  return [&rng](std::uint64_t bound) { return rng.below(bound); };
+}
+
+/// Every sequence of choices, one after the other: `do { use(choose()) } while (next());`
+class AllChoices {
+ public:
+  Choose choose() {
+    at_ = 0;
+    return [this](std::uint64_t bound) {
+      if (at_ == path_.size()) path_.push_back({0, bound});
+      return path_[at_++].first;
+    };
+  }
+  bool next() {
+    while (!path_.empty() && path_.back().first + 1 == path_.back().second) path_.pop_back();
+    if (path_.empty()) return false;
+    ++path_.back().first;
+    return true;
+  }
+
+ private:
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> path_;
+  std::size_t at_ = 0;
+};
+
+/// Files behind a page cache. Copyable: a copy is another world.
+class CrashDisk final : public Disk {
+ public:
+  /// Fails the operation after the next `count`, and all later ones, until `revive`. The one that
+  /// fails has reached the page cache: what a power cut then leaves of it is a matter of choice.
+  void die_after(std::size_t count) { left_ = count; }
+  void revive() { left_.reset(); }
+  [[nodiscard]] bool died() const { return left_ == 0 && died_; }
+  [[nodiscard]] std::size_t performed() const { return performed_; }
+
+  /// Each unsynced block is old, new or garbage; each unsynced name is there or not.
+  void cut_power(const Choose& choose) {
+    for (auto& [name, old] : replaced_) {
+      if (choose(2) == 1) continue;
+      if (old) {
+        files_[name] = *old;
+      } else {
+        files_.erase(name);
+      }
+    }
+    replaced_.clear();
+    for (auto& [name, file] : files_) {
+      for (auto& [block, old] : file.unsynced) {
+        const std::uint64_t choice = choose(3);
+        const std::size_t offset = block * block_bytes;
+        if (choice == 0) file.cached.replace(offset, block_bytes, old);
+        if (choice == 2) file.cached.replace(offset, block_bytes, garbage(name, block));
+      }
+      file.unsynced.clear();
+    }
+  }
+
+  [[nodiscard]] std::string& contents(const FileName& name) { return files_.at(name).cached; }
+
+  Status perform(const DiskOp& op) override {
+    if (left_ == 0) {
+      if (!std::exchange(died_, true)) apply(op, false);
+      return Error(ErrorCode::io, "the disk died");
+    }
+    died_ = false;
+    if (left_) --*left_;
+    ++performed_;
+    apply(op, true);
+    return Done{};
+  }
+  Result<std::vector<FileInfo>> list() override {
+    std::vector<FileInfo> out;
+    for (const auto& [name, file] : files_) out.push_back({name, file.cached.size()});
+    return out;
+  }
+  Result<Bytes> read(const FileName& name, std::uint64_t offset, std::size_t bytes) override {
+    const auto found = files_.find(name);
+    if (found == files_.end()) return Error(ErrorCode::io, name + ": no such file");
+    if (offset >= found->second.cached.size()) return Bytes();
+    return Bytes(found->second.cached.substr(offset, bytes));
+  }
+
+ private:
+  struct File {
+    std::string cached;
+    std::map<std::uint64_t, std::string> unsynced;  ///< What the disk holds of these blocks.
+  };
+
+  // A creation or removal that dies has not happened; a sync that dies has promised nothing.
+  void apply(const DiskOp& op, bool complete) {
+    const auto carry_out = Overloaded{
+        [&](const CreateZeroed& create) {
+          if (!complete) return;
+          remember(create.file);
+          files_[create.file] = {std::string(create.bytes, '\0'), {}};
+        },
+        [&](const WriteAt& write) { apply_write(write); },
+        [&](const SyncData& sync) {
+          if (complete) files_.at(sync.file).unsynced.clear();
+        },
+        [&](const SyncDirectory&) {
+          if (complete) replaced_.clear();
+        },
+        [&](const RemoveFile& remove) {
+          if (!complete) return;
+          remember(remove.file);
+          files_.erase(remove.file);
+        },
+    };
+    std::visit(carry_out, op);
+  }
+  void apply_write(const WriteAt& write) {
+    File& file = files_.at(write.file);
+    std::uint64_t offset = write.offset;
+    for (const Bytes& piece : write.data) {
+      KUILT_CHECK(offset + piece.size() <= file.cached.size());
+      for (std::uint64_t block = offset / block_bytes; block * block_bytes < offset + piece.size();
+           ++block) {
+        file.unsynced.emplace(block, file.cached.substr(block * block_bytes, block_bytes));
+      }
+      file.cached.replace(offset, piece.size(), piece.text());
+      offset += piece.size();
+    }
+  }
+  void remember(const FileName& name) {
+    const auto found = files_.find(name);
+    replaced_.emplace(name, found == files_.end() ? std::nullopt : std::optional(found->second));
+  }
+  // Noise, or a block that strayed from its place: the worse kind, for it looks sound.
+  std::string garbage(const FileName& name, std::uint64_t block) {
+    const std::string& cached = files_.at(name).cached;
+    if (noise_.chance(50) && block > 1) {
+      return cached.substr(noise_.below(block) * block_bytes, block_bytes);
+    }
+    std::string out;
+    while (out.size() < block_bytes) {
+      out.push_back(static_cast<char>(noise_.below(256)));
+    }
+    return out;
+  }
+
+  std::map<FileName, File> files_;
+  std::map<FileName, std::optional<File>> replaced_;  ///< Until the directory is synced.
+  std::optional<std::size_t> left_;
+  bool died_ = false;
+  std::size_t performed_ = 0;
+  Rng noise_{99};
+};
+
+}  // namespace kuilt::storage
