@@ -1,0 +1,34 @@
+// coverage.hpp: what a run exercised. A simulator that never meets a case proves nothing about it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/client_core.hpp"
+#include "cluster/feed.hpp"
+#include "cluster/machine.hpp"
+
+namespace kuilt::sim {
+
+class Coverage {
+ public:
+  void count(std::string_view name, std::uint64_t times = 1);
+  void count(const cluster::Counters& counters);
+  void count(const cluster::FeedCounters& counters);
+  void count(const client::ClientCore::Counters& counters);
+  void add(const Coverage& other);
+
+  [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& totals() const {
+    return totals_;
+  }
+  /// Names of what must have happened over a set of seeds, and never did.
+  [[nodiscard]] std::vector<std::string> missing() const;
+
+ private:
+  std::map<std::string, std::uint64_t, std::less<>> totals_;
+};
+
+}  // namespace kuilt::sim

@@ -1,0 +1,261 @@
+#include "sim/invariants.hpp"
+
+#include <algorithm>
+
+#include "kuilt/detail/overloaded.hpp"
+
+namespace kuilt::sim {
+
+Invariants::Invariants(std::vector<NodeId> servers, Position base, Oracle& oracle)
+    : ids_(std::move(servers)), oracle_(oracle) {
+  const ServerView empty{LogMirror(base), {}, {}, LogMirror(base), {}, {}, base.index, {}, false};
+  servers_.assign(ids_.size(), empty);
+}
+
+void Invariants::complain(const Violation& violation) {
+  if (violation && !violation_) violation_ = violation;
+}
+
+const LogMirror& Invariants::log_of(ServerNumber server) const { return servers_.at(server).log; }
+const LogMirror& Invariants::durable_of(ServerNumber server) const {
+  return servers_.at(server).durable;
+}
+const raft::HardState& Invariants::durable_hard_of(ServerNumber server) const {
+  return servers_.at(server).durable_hard;
+}
+
+void Invariants::booted(ServerNumber server, const raft::HardState& hard,
+                        const std::vector<raft::Entry>& entries, Index commit) {
+  ServerView& view = servers_.at(server);
+  const ServerView before = std::exchange(view, ServerView{LogMirror(view.log.base()),
+                                                           hard,
+                                                           {},
+                                                           LogMirror(view.log.base()),
+                                                           hard,
+                                                           {},
+                                                           commit,
+                                                           hard.term,
+                                                           false});
+  for (const raft::Entry& entry : entries) append(server, entry);
+  view.durable = view.log;
+  check_recovered(before, view.log, hard);
+}
+
+// What recovery finds is what was durable, and a prefix of what was ordered after it.
+void Invariants::check_recovered(const ServerView& before, const LogMirror& found,
+                                 const raft::HardState& hard) {
+  LogMirror expected = before.durable;
+  raft::HardState expected_hard = before.durable_hard;
+  const auto matches = [&] {
+    return expected.last() == found.last() && expected.last_chain() == found.last_chain() &&
+           expected_hard == hard;
+  };
+  bool matched = matches();
+  for (const raft::Write& write : before.unsynced) {
+    if (matched) break;
+    if (write.truncate_after) expected.truncate_after(*write.truncate_after);
+    for (const raft::Entry& entry : write.entries) expected.append(entry);
+    expected_hard = write.hard;
+    matched = matches();
+  }
+  if (!matched) {
+    complain("recovery finds what was durable and a prefix of what was ordered after it (durable " +
+             std::to_string(before.durable.last().index.value()) + ", found " +
+             std::to_string(found.last().index.value()) + ", ordered " +
+             std::to_string(before.log.last().index.value()) + ")");
+  }
+}
+
+void Invariants::ordered(ServerNumber server, const raft::Write& write) {
+  ServerView& view = servers_.at(server);
+  check_hard(view.hard, write.hard);
+  view.hard = write.hard;
+  if (write.truncate_after) {
+    if (*write.truncate_after < view.committed) complain("a committed entry is never truncated");
+    truncate(view, *write.truncate_after);
+  }
+  for (const raft::Entry& entry : write.entries) append(server, entry);
+  if (write.commit > view.log.last().index) complain("a write's commit is inside the log");
+  view.unsynced.push_back(write);
+}
+
+void Invariants::check_hard(const raft::HardState& before, const raft::HardState& after) {
+  if (after.term < before.term) complain("a server's term never goes down");
+  if (after.term == before.term && !before.vote.is_none() && after.vote != before.vote) {
+    complain("a vote is final within its term");
+  }
+}
+
+void Invariants::append(ServerNumber server, const raft::Entry& entry) {
+  ServerView& view = servers_.at(server);
+  if (!view.log.append(entry)) return complain("entries follow each other without a gap");
+  const Known* known = learn(view.log, entry);
+  if (known == nullptr || !known->request) return;
+  const auto [other, is_new] = view.requests.emplace(*known->request, entry.at.index);
+  if (!is_new) {
+    complain("no log holds one (session, request) twice: server " + std::to_string(server) +
+             " has it at " + std::to_string(other->second.value()) + " and at " +
+             std::to_string(entry.at.index.value()));
+  }
+}
+
+const Invariants::Known* Invariants::learn(const LogMirror& log, const raft::Entry& entry) {
+  const auto [place, is_new] = known_.try_emplace(entry.at);
+  Known& known = place->second;
+  if (!is_new) {
+    if (known.chain == log.last_chain()) return &known;
+    complain("logs with the same entry are the same through it (log matching), at " +
+             std::to_string(entry.at.index.value()));
+    return nullptr;
+  }
+  known.chain = log.last_chain();
+  if (entry.kind != raft::EntryKind::command) return &known;
+  const Result<wire::Command> command = wire::decode_command(entry);
+  if (!command) {
+    complain("a command in a log is readable: " + command.error().message());
+    return nullptr;
+  }
+  known.request = RequestKey{command->session, command->request_id};
+  return &known;
+}
+
+void Invariants::truncate(ServerView& view, Index last) {
+  view.log.truncate_after(last);
+  std::erase_if(view.requests, [&](const auto& request) { return request.second > last; });
+}
+
+void Invariants::synced(ServerNumber server, raft::WriteSeq seq) {
+  ServerView& view = servers_.at(server);
+  while (!view.unsynced.empty() && view.unsynced.front().seq <= seq) {
+    const raft::Write& write = view.unsynced.front();
+    view.durable_hard = write.hard;
+    if (write.truncate_after) view.durable.truncate_after(*write.truncate_after);
+    for (const raft::Entry& entry : write.entries) {
+      if (!view.durable.append(entry)) complain("the log on disk has no gap");
+    }
+    view.unsynced.pop_front();
+  }
+}
+
+void Invariants::sends(ServerNumber server, ServerNumber to, const wire::PeerMessage& message) {
+  if (const auto* raft = std::get_if<raft::Message>(&message)) sends_raft(server, to, *raft);
+}
+
+void Invariants::sends_raft(ServerNumber server, ServerNumber to, const raft::Message& message) {
+  const ServerView& view = servers_.at(server);
+  const raft::HardState& durable = view.durable_hard;
+  const auto holds_vote = [&](Term term, NodeId candidate) {
+    return durable.term > term || (durable.term == term && durable.vote == candidate);
+  };
+  const auto on_message = Overloaded{
+      [&](const raft::VoteRequest& m) {
+        if (!m.pre && !holds_vote(m.term, ids_.at(server))) {
+          complain("a candidate asks for votes only once its own is durable");
+        }
+      },
+      [&](const raft::VoteReply& m) {
+        if (m.pre || !m.granted) return;
+        if (!holds_vote(m.term, ids_.at(to))) complain("a vote leaves only when it is durable");
+        const auto [vote, is_new] = promised_votes_.try_emplace({m.term, server}, to);
+        if (!is_new && vote->second != to) complain("nobody is promised a vote that another has");
+      },
+      [&](const raft::AppendRequest& m) {
+        if (durable.term < m.term) complain("a leader's term is durable before it leads");
+      },
+      [&](const raft::AppendReply& m) {
+        // A reply of a term that has passed may name what a new leader has truncated since.
+        if (!m.accepted || m.durable <= view.log.base().index || durable.term > m.term) return;
+        if (!view.durable.holds(m.durable)) {
+          complain("an append is acknowledged only when it is durable");
+        }
+      },
+      [&](const raft::Heartbeat& m) {
+        if (durable.term < m.term) complain("a leader's term is durable before it leads");
+      },
+      [](const raft::HeartbeatReply&) {},
+  };
+  std::visit(on_message, message);
+}
+
+void Invariants::committed(ServerNumber server, const cluster::CommittedBatch& batch, Term by) {
+  ServerView& view = servers_.at(server);
+  if (batch.prev.index != view.committed)
+    return complain("commits follow each other without a gap");
+  for (const raft::Entry& entry : batch.entries) {
+    if (entry.at.index != view.committed.next()) return complain("a committed run has no gap");
+    view.committed = entry.at.index;
+    if (!view.log.holds(entry.at.index)) return complain("what is committed is in the log");
+    const std::uint64_t chain = view.log.chain_at(entry.at.index);
+    const auto known = known_.find(entry.at);
+    if (known == known_.end() || known->second.chain != chain) {
+      return complain("what is told to be committed is what is in the log");
+    }
+    if (entry.at.index > oracle_.last().index) {
+      check_durable_majority(entry.at.index);
+      complain(oracle_.commit(entry, chain, by));
+    } else if (oracle_.chain_at(entry.at.index) != chain) {
+      return complain("a committed entry never changes, but differs at " +
+                      std::to_string(entry.at.index.value()));
+    }
+  }
+  if (batch.through.index != view.committed) complain("a committed run reaches its end");
+}
+
+void Invariants::check_durable_majority(Index index) {
+  std::map<std::uint64_t, std::size_t> holders;
+  for (const ServerView& view : servers_) {
+    if (view.durable.holds(index)) ++holders[view.durable.chain_at(index)];
+  }
+  const bool majority = std::ranges::any_of(
+      holders, [&](const auto& held) { return held.second > servers_.size() / 2; });
+  if (!majority) {
+    complain("what is committed is durable on a majority, but not at " +
+             std::to_string(index.value()));
+  }
+}
+
+void Invariants::stepped(ServerNumber server, const cluster::Machine& machine) {
+  ServerView& view = servers_.at(server);
+  const raft::Core& core = machine.raft();
+  if (core.term() < view.term) complain("a server's term never goes down");
+  if (core.last() != view.log.last())
+    complain("the log in memory is what was ordered to be written");
+  if (core.commit_index() != view.committed) complain("the commit index moves by committed runs");
+  if (core.durable_index() > view.durable.last().index) {
+    complain("no server takes for durable what its disk does not hold");
+  }
+  const bool leads = core.role() == raft::Role::leader;
+  if (leads && (!view.leads || core.term() != view.term)) check_leader(server, core.term());
+  view.term = core.term();
+  view.leads = leads;
+}
+
+void Invariants::check_leader(ServerNumber server, Term term) {
+  const auto [leader, is_new] = leaders_.try_emplace(term, server);
+  if (!is_new && leader->second != server) {
+    complain("no term has two leaders (election safety): term " + std::to_string(term.value()));
+  }
+  const Index needed = oracle_.last_committed_before(term);
+  if (needed <= oracle_.base().index) return;
+  const LogMirror& log = servers_.at(server).log;
+  if (!log.holds(needed) || log.chain_at(needed) != oracle_.chain_at(needed)) {
+    complain("a leader has every committed entry of earlier terms (leader completeness), but not " +
+             std::to_string(needed.value()));
+  }
+}
+
+void Invariants::compare_all(const std::vector<const cluster::Machine*>& machines) {
+  for (ServerNumber i = 0; i < machines.size(); ++i) {
+    const ServerView& view = servers_.at(i);
+    if (view.committed != oracle_.last().index) complain("in the end all have committed the same");
+    if (view.log.last() != servers_.front().log.last() ||
+        view.log.last_chain() != servers_.front().log.last_chain()) {
+      complain("in the end all logs are equal");
+    }
+    if (machines.at(i)->sessions().digest() != machines.front()->sessions().digest()) {
+      complain("in the end all session tables are equal");
+    }
+  }
+}
+
+}  // namespace kuilt::sim

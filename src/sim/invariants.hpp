@@ -1,0 +1,84 @@
+// invariants.hpp: what must hold among servers after every step, whatever the network and disks do.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cluster/machine.hpp"
+#include "sim/log_mirror.hpp"
+#include "sim/network.hpp"
+#include "sim/oracle.hpp"
+
+namespace kuilt::sim {
+
+/// Watches all servers from outside: what they wrote, what is really on their disks, what they
+/// told each other. The first violation is kept.
+class Invariants {
+ public:
+  Invariants(std::vector<NodeId> servers, Position base, Oracle& oracle);
+
+  /// Found at boot: the log through `entries`, in order, after the base.
+  void booted(ServerNumber server, const raft::HardState& hard,
+              const std::vector<raft::Entry>& entries, Index commit);
+  /// The machine ordered this write: it is in the log in memory.
+  void ordered(ServerNumber server, const raft::Write& write);
+  /// The disk has done everything through `seq`.
+  void synced(ServerNumber server, raft::WriteSeq seq);
+  /// A frame is about to leave.
+  void sends(ServerNumber server, ServerNumber to, const wire::PeerMessage& message);
+  void committed(ServerNumber server, const cluster::CommittedBatch& batch, Term by);
+  /// One step is done, and all of the above was told.
+  void stepped(ServerNumber server, const cluster::Machine& machine);
+  /// For the end: all logs are one log, all tables one table. Pre: all servers run.
+  void compare_all(const std::vector<const cluster::Machine*>& machines);
+
+  [[nodiscard]] const LogMirror& log_of(ServerNumber server) const;
+  [[nodiscard]] const LogMirror& durable_of(ServerNumber server) const;
+  [[nodiscard]] const raft::HardState& durable_hard_of(ServerNumber server) const;
+
+  void complain(const Violation& violation);
+  [[nodiscard]] const Violation& violation() const { return violation_; }
+
+ private:
+  using RequestKey = std::pair<SessionId, RequestId>;
+  struct ServerView {
+    LogMirror log;
+    raft::HardState hard;
+    std::map<RequestKey, Index> requests;
+    LogMirror durable;
+    raft::HardState durable_hard;
+    std::deque<raft::Write> unsynced;
+    Index committed;
+    Term term;
+    bool leads = false;
+  };
+  struct Known {
+    std::uint64_t chain = 0;
+    std::optional<RequestKey> request;
+  };
+
+  void append(ServerNumber server, const raft::Entry& entry);
+  void truncate(ServerView& view, Index last);
+  const Known* learn(const LogMirror& log, const raft::Entry& entry);
+  void check_hard(const raft::HardState& before, const raft::HardState& after);
+  void check_recovered(const ServerView& before, const LogMirror& found,
+                       const raft::HardState& hard);
+  void check_leader(ServerNumber server, Term term);
+  void check_durable_majority(Index index);
+  void sends_raft(ServerNumber server, ServerNumber to, const raft::Message& message);
+
+  std::vector<NodeId> ids_;
+  Oracle& oracle_;
+  std::vector<ServerView> servers_;
+  std::map<Position, Known> known_;  ///< Every entry that was ever in any log.
+  std::map<Term, ServerNumber> leaders_;
+  std::map<std::pair<Term, ServerNumber>, ServerNumber> promised_votes_;
+  Violation violation_;
+};
+
+}  // namespace kuilt::sim

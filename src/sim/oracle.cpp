@@ -1,0 +1,180 @@
+#include "sim/oracle.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "wire/entry.hpp"
+
+namespace kuilt::sim {
+namespace {
+
+std::string text_of(Position at) {
+  return "(" + std::to_string(at.index.value()) + ", " + std::to_string(at.term.value()) + ")";
+}
+
+std::optional<ProposalNumber> number_in(BytesView command) {
+  const std::string_view text = command.text();
+  ProposalNumber number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  if (Oracle::command_of(number, text.size()) != text) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+Violation Oracle::commit(const raft::Entry& entry, std::uint64_t chain, Term by) {
+  items_.push_back({entry.at, chain, by});
+  return entry.kind == raft::EntryKind::command ? commit_command(entry) : std::nullopt;
+}
+
+Violation Oracle::commit_command(const raft::Entry& entry) {
+  const Result<wire::Command> command = wire::decode_command(entry);
+  if (!command) return "a committed command is not readable: " + command.error().message();
+  const auto number = number_in(command->body);
+  if (!number || *number >= proposals_.size()) {
+    return "a committed command that nobody proposed is at " + text_of(entry.at);
+  }
+  Proposal& proposal = proposals_.at(*number);
+  if (proposal.room != command->room) return "a command was committed in another room";
+  if (proposal.at != Position{}) {
+    return "one proposal is in the log twice, at " + text_of(proposal.at) + " and at " +
+           text_of(entry.at);
+  }
+  if (proposal.fate == Fate::refused) {
+    return "a proposal that was refused for certain was committed at " + text_of(entry.at);
+  }
+  proposal.at = entry.at;
+  auto& room = rooms_[proposal.room];
+  const std::uint64_t before = room.empty() ? 0 : room.back().digest;
+  const std::uint64_t digest = wire::chain(before, wire::public_part(entry));
+  room.push_back({entry.at, *number, digest, command->request_id});
+  return std::nullopt;
+}
+
+Position Oracle::last() const { return items_.empty() ? base_ : items_.back().at; }
+
+Index Oracle::last_committed_before(Term term) const {
+  for (auto item = items_.rbegin(); item != items_.rend(); ++item) {
+    if (item->committed_by < term) return item->at.index;
+  }
+  return base_.index;
+}
+
+ProposalNumber Oracle::propose(RoomName room) {
+  proposals_.push_back({std::move(room), Fate::pending, {}});
+  ++pending_;
+  return proposals_.size() - 1;
+}
+
+std::string Oracle::command_of(ProposalNumber number, std::size_t bytes) {
+  std::string command = std::to_string(number) + ":";
+  while (command.size() < bytes) command += static_cast<char>('a' + (command.size() + number) % 26);
+  return command;
+}
+
+Violation Oracle::resolved(ProposalNumber number, const Result<wire::CommittedOutcome>& result) {
+  Proposal& proposal = proposals_.at(number);
+  if (proposal.fate != Fate::pending) return "a call has ended twice";
+  --pending_;
+  if (result) {
+    ++acknowledged_;
+    proposal.fate = Fate::acknowledged;
+    if (proposal.at == result->at) return std::nullopt;
+    return "proposal " + std::to_string(number) + " was acknowledged at " + text_of(result->at) +
+           ", but is committed at " + text_of(proposal.at);
+  }
+  if (result.error().effect() == Effect::unknown) {
+    ++unknown_;
+    proposal.fate = Fate::unknown;
+    return std::nullopt;
+  }
+  ++refused_;
+  proposal.fate = Fate::refused;
+  if (proposal.at == Position{}) return std::nullopt;
+  return "proposal " + std::to_string(number) + " was refused for certain (" +
+         result.error().message() + "), but is committed at " + text_of(proposal.at);
+}
+
+void Oracle::orphaned(ProposalNumber number) {
+  Proposal& proposal = proposals_.at(number);
+  if (proposal.fate != Fate::pending) return;
+  proposal.fate = Fate::unknown;
+  --pending_;
+  ++unknown_;
+}
+
+ObserverNumber Oracle::observe(RoomName room, std::optional<Position> after) {
+  observers_.push_back({std::move(room), after, 0});
+  Observer& observer = observers_.back();
+  if (after) observer.next = first_after(observer.room, after->index);
+  return observers_.size() - 1;
+}
+
+Violation Oracle::begins(ObserverNumber number, Position at) {
+  Observer& observer = observers_.at(number);
+  if (observer.through) return std::nullopt;  // A resume within one observation.
+  observer.through = at;
+  observer.next = first_after(observer.room, at.index);
+  return std::nullopt;
+}
+
+Violation Oracle::delivered(ObserverNumber number, const wire::FeedEntry& entry) {
+  Observer& observer = observers_.at(number);
+  const auto& room = rooms_[observer.room];
+  if (!observer.through) {  // Begins wherever the server begins: after the entry before this one.
+    observer.next = first_after(observer.room, Index(entry.at.index.value() - 1));
+  }
+  if (observer.next >= room.size()) {
+    return "an observer was told of an entry at " + text_of(entry.at) + " that is not committed";
+  }
+  const RoomItem& expected = room.at(observer.next);
+  if (entry.at != expected.at) {
+    return "an observer was told of " + text_of(entry.at) + " where " + text_of(expected.at) +
+           " is next: a gap or a repeat";
+  }
+  if (number_in(entry.command) != expected.proposal || entry.request_id != expected.request_id ||
+      entry.room != observer.room) {
+    return "an observer was told of other bytes than were committed at " + text_of(entry.at);
+  }
+  ++observer.next;
+  observer.through = entry.at;
+  return std::nullopt;
+}
+
+Violation Oracle::advanced(ObserverNumber number, Position through, std::uint64_t digest) {
+  Observer& observer = observers_.at(number);
+  if (!observer.through) return begins(number, through);
+  if (through.index < observer.through->index) return "an observer went backwards";
+  if (through.index > last().index) return "an observer was told of an index not yet committed";
+  if (through.index > base_.index && position_at(through.index) != through) {
+    return "an observer was told of another term than that of the committed log";
+  }
+  const auto& room = rooms_[observer.room];
+  if (observer.next < room.size() && room.at(observer.next).at.index <= through.index) {
+    return "an observer was led past an entry that it was not given, at " +
+           text_of(room.at(observer.next).at);
+  }
+  const std::uint64_t expected = observer.next == 0 ? 0 : room.at(observer.next - 1).digest;
+  if (digest != expected) return "an observer was given another digest than the log has";
+  observer.through = through;
+  return std::nullopt;
+}
+
+bool Oracle::at_the_end(ObserverNumber observer) const {
+  const auto& through = observers_.at(observer).through;
+  return through && *through == last();
+}
+
+Position Oracle::through(ObserverNumber observer) const {
+  return observers_.at(observer).through.value_or(base_);
+}
+
+std::size_t Oracle::first_after(const RoomName& name, Index index) {
+  const auto& room = rooms_[name];
+  const auto first =
+      std::ranges::upper_bound(room, index, {}, [](const RoomItem& item) { return item.at.index; });
+  return static_cast<std::size_t>(first - room.begin());
+}
+
+}  // namespace kuilt::sim

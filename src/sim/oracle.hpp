@@ -1,0 +1,105 @@
+// oracle.hpp: the log that everybody must agree on, and what clients were told about it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/client_core.hpp"
+#include "raft/messages.hpp"
+
+namespace kuilt::sim {
+
+/// A sentence about what must hold and does not; nothing, if all is well.
+using Violation = std::optional<std::string>;
+
+/// Numbers everything that any client ever proposed; commands carry it.
+using ProposalNumber = std::uint64_t;
+using ObserverNumber = std::size_t;
+
+/// Compares what each caller saw with the committed log: no phantom, gap or repeat; acknowledged
+/// means there for ever; refused means never there.
+class Oracle {
+ public:
+  explicit Oracle(Position base) : base_(base) {}
+
+  // The log, told by whichever server commits first.
+
+  /// Pre: the entry follows `last()`. `chain` is that of the log through this entry.
+  Violation commit(const raft::Entry& entry, std::uint64_t chain, Term by);
+  [[nodiscard]] Position last() const;
+  [[nodiscard]] Position base() const { return base_; }
+  /// Pre: base < index <= last.
+  [[nodiscard]] std::uint64_t chain_at(Index index) const { return item_at(index).chain; }
+  [[nodiscard]] Position position_at(Index index) const { return item_at(index).at; }
+  /// The last entry that was committed by a leader of an earlier term, or base.
+  [[nodiscard]] Index last_committed_before(Term term) const;
+
+  // Proposals.
+
+  /// A command of that size at least, which no other proposal has.
+  ProposalNumber propose(RoomName room);
+  [[nodiscard]] static std::string command_of(ProposalNumber number, std::size_t bytes);
+  Violation resolved(ProposalNumber number, const Result<wire::CommittedOutcome>& result);
+  /// Nobody will hear what became of it: its client died.
+  void orphaned(ProposalNumber number);
+  [[nodiscard]] std::size_t pending() const { return pending_; }
+  [[nodiscard]] std::size_t acknowledged() const { return acknowledged_; }
+  [[nodiscard]] std::size_t refused() const { return refused_; }
+  [[nodiscard]] std::size_t unknown() const { return unknown_; }
+
+  // Observers.
+
+  /// `after` unset: wherever the server lets it begin.
+  ObserverNumber observe(RoomName room, std::optional<Position> after);
+  /// The server said where it begins.
+  Violation begins(ObserverNumber observer, Position at);
+  Violation delivered(ObserverNumber observer, const wire::FeedEntry& entry);
+  Violation advanced(ObserverNumber observer, Position through, std::uint64_t digest);
+  [[nodiscard]] bool at_the_end(ObserverNumber observer) const;
+  [[nodiscard]] Position through(ObserverNumber observer) const;
+
+ private:
+  struct Item {
+    Position at;
+    std::uint64_t chain = 0;
+    Term committed_by;
+  };
+  struct RoomItem {
+    Position at;
+    ProposalNumber proposal = 0;
+    std::uint64_t digest = 0;  ///< Of the room's chain through here.
+    RequestId request_id;
+  };
+  enum class Fate : std::uint8_t { pending, acknowledged, refused, unknown };
+  struct Proposal {
+    RoomName room;
+    Fate fate = Fate::pending;
+    Position at;  ///< In the committed log; (0, 0) if it is not there.
+  };
+  struct Observer {
+    RoomName room;
+    std::optional<Position> through;
+    std::size_t next = 0;  ///< Place in the room's sequence of what it must be told next.
+  };
+
+  [[nodiscard]] const Item& item_at(Index index) const {
+    return items_.at(index.value() - base_.index.value() - 1);
+  }
+  [[nodiscard]] std::size_t first_after(const RoomName& room, Index index);
+  Violation commit_command(const raft::Entry& entry);
+
+  Position base_;
+  std::vector<Item> items_;
+  std::map<RoomName, std::vector<RoomItem>> rooms_;
+  std::vector<Proposal> proposals_;
+  std::vector<Observer> observers_;
+  std::size_t pending_ = 0;
+  std::size_t acknowledged_ = 0;
+  std::size_t refused_ = 0;
+  std::size_t unknown_ = 0;
+};
+
+}  // namespace kuilt::sim

@@ -1,0 +1,109 @@
+#include "sim/plan.hpp"
+
+namespace kuilt::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+template <class T, std::size_t n>
+T one_of(Rng& rng, const T (&choices)[n]) {
+  return choices[rng.below(n)];
+}
+
+PeerWeather draw_peer_weather(Rng& rng) {
+  PeerWeather weather;
+  weather.delay_min = microseconds(50);
+  weather.delay_max = one_of(
+      rng, {microseconds(500), microseconds(5'000), microseconds(30'000), microseconds(120'000)});
+  if (rng.chance(50)) weather.loss_percent = rng.below(15);
+  if (rng.chance(50)) weather.duplicate_percent = rng.below(15);
+  if (rng.chance(50)) {
+    weather.spike_percent = rng.below(8);
+    weather.spike_max = milliseconds(100 + rng.below(3000));
+  }
+  return weather;
+}
+
+DiskWeather draw_disk_weather(Rng& rng) {
+  return {.write_max = microseconds(100),
+          .sync_max = one_of(rng, {microseconds(500), microseconds(5'000), microseconds(60'000)}),
+          .slow_max = milliseconds(200 + rng.below(2500))};
+}
+
+ClientHabits draw_habits(Rng& rng) {
+  ClientHabits habits;
+  habits.propose_interval_max = milliseconds(40 + rng.below(400));
+  habits.deadline_max = milliseconds(500 + rng.below(12'000));
+  habits.command_bytes_max = one_of(rng, {std::size_t{40}, std::size_t{200}, std::size_t{3000}});
+  habits.durable_percent = one_of(rng, {0U, 30U, 100U});
+  habits.json_percent = one_of(rng, {0U, 30U, 100U});
+  habits.credit_bytes =
+      one_of(rng, {std::uint64_t{2000}, std::uint64_t{1} << 16, std::uint64_t{1} << 20});
+  return habits;
+}
+
+// Small limits make the paths beyond them the usual ones.
+void draw_limits(Rng& rng, Plan& plan) {
+  plan.parameters.command_bytes_max = 4096;
+  plan.parameters.session_window = one_of(rng, {4U, 32U, 1024U});
+  if (rng.chance(40)) plan.parameters.session_expiry = milliseconds(500 + rng.below(4000));
+  if (rng.chance(15)) plan.parameters.sessions_max = 2 + rng.below(4);
+
+  raft::Options& raft = plan.machine.raft;
+  raft.append_bytes_max = one_of(rng, {std::size_t{300}, std::size_t{4000}, std::size_t{1} << 18});
+  raft.window_bytes_max = raft.append_bytes_max * (1 + rng.below(8));
+  raft.tail_bytes_max = one_of(rng, {std::size_t{500}, std::size_t{20'000}, std::size_t{1} << 26});
+  if (rng.chance(20)) raft.uncommitted_bytes_max = std::size_t{8} << 10;
+  if (rng.chance(20)) plan.machine.forward_window_bytes_max = std::size_t{8} << 10;
+  if (rng.chance(20)) plan.machine.waiting_bytes_max = std::size_t{8} << 10;
+  plan.machine.forward_timeout = milliseconds(200 + rng.below(1000));
+  plan.machine.leader_wait_max = milliseconds(500 + rng.below(8000));
+
+  plan.feed.ring_bytes_max =
+      one_of(rng, {std::size_t{1000}, std::size_t{1} << 14, std::size_t{1} << 26});
+  plan.feed.frame_bytes_max =
+      one_of(rng, {std::size_t{200}, std::size_t{4096}, std::size_t{1} << 16});
+  plan.feed.load_bytes_max = one_of(rng, {std::size_t{500}, std::size_t{1} << 16});
+  plan.feed.loads_in_flight_max = 1 + rng.below(4);
+  plan.feed.frame_cache_frames_max = one_of(rng, {std::size_t{1}, std::size_t{256}});
+  plan.feed.checkpoint_interval = one_of(rng, {std::uint64_t{3}, std::uint64_t{64}});
+  plan.feed.behind_hold_max = milliseconds(300 + rng.below(3000));
+
+  plan.wal.segment_bytes = one_of(rng, {std::uint64_t{1} << 17, std::uint64_t{1} << 18});
+  plan.wal.batch_bytes_max = one_of(rng, {std::size_t{4} << 10, std::size_t{32} << 10});
+  plan.wal.record_bytes_max = std::size_t{8} << 10;
+  plan.wal.tail_bytes_max = raft.tail_bytes_max;
+}
+
+void draw_faults(Rng& rng, Plan& plan) {
+  for (const Fault fault : all_faults) {
+    if (rng.chance(45)) plan.mean_interval[fault] = milliseconds(600 + rng.below(5000));
+  }
+}
+
+}  // namespace
+
+Duration up_to(Rng& rng, Duration max) {
+  return Duration(
+      static_cast<Duration::rep>(rng.below(static_cast<std::uint64_t>(max.count()) + 1)));
+}
+
+Plan draw_plan(Rng& rng, bool quick) {
+  Plan plan;
+  plan.servers = one_of(rng, {1U, 2U, 3U, 3U, 3U, 3U, 4U, 5U});
+  plan.clients = 2 + rng.below(5);
+  if (rng.chance(30)) plan.base = Position{Index(1000), Term(7)};
+  plan.chaos = milliseconds(quick ? 2000 + rng.below(3000) : 5000 + rng.below(8000));
+  plan.quorum_only = plan.servers >= 3 && rng.chance(30);
+  plan.peers = draw_peer_weather(rng);
+  plan.disk = draw_disk_weather(rng);
+  plan.habits = draw_habits(rng);
+  plan.publish_delay_max = one_of(rng, {microseconds(0), microseconds(200), microseconds(20'000)});
+  draw_limits(rng, plan);
+  draw_faults(rng, plan);
+  return plan;
+}
+
+}  // namespace kuilt::sim

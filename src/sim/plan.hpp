@@ -1,0 +1,93 @@
+// plan.hpp: what one seed lets happen. Swarm testing: each seed switches each fault on or off and
+// draws its strength, since faults that are all on at once hide what only some of them show
+// (Groce et al., "Swarm Testing", 2012).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string_view>
+
+#include "cluster/feed.hpp"
+#include "cluster/machine.hpp"
+#include "kuilt/detail/rng.hpp"
+#include "kuilt/types.hpp"
+#include "storage/wal.hpp"
+
+namespace kuilt::sim {
+
+enum class Fault : std::uint8_t {
+  power_cut,
+  kill,
+  kill_then_power_cut,  ///< SIGKILL, restart, and the power goes soon after it has answered.
+  partition,
+  one_way_partition,
+  isolate_leader,
+  pause_server,
+  slow_disk,
+  tear_peer_link,
+  tear_client_link,
+  restart_client,
+  pause_client,
+  stop_reading,
+};
+inline constexpr std::array all_faults = {
+    Fault::power_cut,           Fault::kill,
+    Fault::kill_then_power_cut, Fault::partition,
+    Fault::one_way_partition,   Fault::isolate_leader,
+    Fault::pause_server,        Fault::slow_disk,
+    Fault::tear_peer_link,      Fault::tear_client_link,
+    Fault::restart_client,      Fault::pause_client,
+    Fault::stop_reading,
+};
+
+/// How frames between servers travel. Links are TCP in reality; the core must survive less.
+struct PeerWeather {
+  Duration delay_min{};
+  Duration delay_max{};
+  std::uint64_t loss_percent = 0;
+  std::uint64_t duplicate_percent = 0;
+  std::uint64_t spike_percent = 0;  ///< So many frames are late by up to `spike_max`.
+  Duration spike_max{};
+};
+
+struct DiskWeather {
+  Duration write_max{};
+  Duration sync_max{};
+  Duration slow_max{};  ///< Of one operation while the disk is slow.
+};
+
+/// What one client does.
+struct ClientHabits {
+  Duration propose_interval_max{};
+  Duration deadline_max{};
+  std::size_t command_bytes_max = 0;
+  std::uint64_t durable_percent = 0;  ///< Proposals of a session that outlives the client.
+  std::uint64_t json_percent = 0;     ///< Clients that speak kuilt.v1.json.
+  std::uint64_t credit_bytes = 0;
+};
+
+struct Plan {
+  std::size_t servers = 3;
+  std::size_t clients = 4;
+  Position base;                            ///< Of the log on every server.
+  Duration chaos{};                         ///< Virtual time with faults; then everything heals.
+  bool quorum_only = false;                 ///< Heal a majority first, and finish with it alone.
+  std::map<Fault, Duration> mean_interval;  ///< Of the faults that are on.
+  PeerWeather peers;
+  DiskWeather disk;
+  ClientHabits habits;
+  raft::Parameters parameters;
+  cluster::MachineOptions machine;
+  cluster::FeedOptions feed;
+  storage::WalOptions wal;
+  Duration publish_delay_max{};  ///< From the core to the shard that feeds.
+};
+
+/// `quick`: a third of the virtual time.
+[[nodiscard]] Plan draw_plan(Rng& rng, bool quick);
+
+/// Uniform in [0, max].
+[[nodiscard]] Duration up_to(Rng& rng, Duration max);
+
+}  // namespace kuilt::sim

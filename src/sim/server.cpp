@@ -1,0 +1,255 @@
+#include "sim/server.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "kuilt/detail/overloaded.hpp"
+
+namespace kuilt::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration turn_delay_max = microseconds(100);
+constexpr Duration read_delay_max = milliseconds(3);
+constexpr Duration news_delay_max = milliseconds(50);
+constexpr Duration heartbeat_interval = milliseconds(500);
+constexpr Duration leaderless_after = seconds(1);
+// An Instant beyond any run: "never".
+constexpr Duration never_after = std::chrono::hours(24);
+
+}  // namespace
+
+Server::Process::Process(std::unique_ptr<storage::Wal> log, cluster::Machine started,
+                         const cluster::FeedOptions& feed_options, cluster::FeedBoot feed,
+                         FrontOwner& owner, Server& server)
+    : wal(std::move(log)),
+      machine(std::move(started)),
+      front(feed_options, std::move(feed), owner),
+      machine_alarm([&server](Instant when,
+                              std::function<void()> action) { server.when_awake(when, action); },
+                    [&server] { return server.scene_.now(); },
+                    [&server] { server.submit(cluster::Tick{}); }),
+      front_alarm([&server](Instant when,
+                            std::function<void()> action) { server.when_awake(when, action); },
+                  [&server] { return server.scene_.now(); }, [this] { front.tick(); }) {}
+
+Server::Server(Scene& scene, ServerNumber number, raft::Configuration configuration, Rng rng)
+    : scene_(scene),
+      number_(number),
+      configuration_(std::move(configuration)),
+      id_(NodeId::named(name_of_server(number))),
+      rng_(rng),
+      disk_(Rng(rng_.next())),
+      peer_news_at_(configuration_.members.size()) {}
+
+// Runs the action in this process, if it lives then; later, if it is paused then.
+void Server::when_awake(Instant when, std::function<void()> action) {
+  scene_.agenda.at(when, [this, incarnation = incarnation_, action = std::move(action)] {
+    if (incarnation != incarnation_) return;
+    if (paused()) return when_awake(paused_until_, action);
+    action();
+  });
+}
+
+void Server::submit(cluster::Input input) {
+  process_->inputs.push_back(std::move(input));
+  if (std::exchange(process_->turn_is_due, true)) return;
+  when_awake(scene_.now() + up_to(rng_, turn_delay_max), [this] { turn(); });
+}
+
+void Server::turn() {
+  process_->turn_is_due = false;
+  auto output = process_->machine.step(local_now(), std::exchange(process_->inputs, {}));
+  carry_out(std::move(output));
+  scene_.invariants.stepped(number_, process_->machine);
+}
+
+void Server::carry_out(cluster::Output output) {
+  for (raft::Write& write : output.writes) {
+    if (write.truncate_after) {
+      scene_.note("s{} truncates its log after {}", {number_, write.truncate_after->value()});
+    }
+    scene_.invariants.ordered(number_, write);
+    process_->writes.push_back(std::move(write));
+  }
+  write_on();
+  for (const cluster::PeerSend& send : output.send) send_to_peer(send);
+  for (const raft::NeedEntries& load : output.loads) answer_load(load);
+  if (output.committed) {
+    scene_.note(
+        "s{} commits through {} of term {}",
+        {number_, output.committed->through.index.value(), output.committed->through.term.value()});
+    scene_.invariants.committed(number_, *output.committed, process_->machine.raft().term());
+    publish(output.committed);
+  }
+  for (const cluster::Answered& answered : output.answers) process_->front.answer(answered);
+  if (output.leadership) {
+    scene_.note("s{} is {} of term {}",
+                {number_, static_cast<std::uint64_t>(output.leadership->role),
+                 output.leadership->term.value()});
+    if (output.leadership->leader) process_->leaderless_since.reset();
+    if (!output.leadership->leader) process_->leaderless_since = scene_.now();
+  }
+  if (output.wake_at < local_now() + never_after) {
+    process_->machine_alarm.set(to_scene(output.wake_at));
+  }
+}
+
+void Server::send_to_peer(const cluster::PeerSend& send) {
+  const auto to = std::ranges::find(peers_, send.to, &Server::id_);
+  if (to == peers_.end()) return complain("messages go to members");
+  const ServerNumber peer = (*to)->number();
+  scene_.invariants.sends(number_, peer, send.message);
+  const Bytes frame = wire::encode(send.message);
+  for (const Duration delay : scene_.peers.send(number_, peer)) {
+    scene_.agenda.after(
+        delay, [receiver = *to, from = number_, frame] { receiver->peer_frame(from, frame); });
+  }
+}
+
+void Server::peer_frame(ServerNumber from, const Bytes& frame) {
+  if (!runs()) return;
+  Result<wire::PeerMessage> message = wire::decode_peer(frame);
+  if (!message) return complain("a peer's frame is readable: " + message.error().message());
+  const NodeId sender = NodeId::named(name_of_server(from));
+  const auto not_after_the_handshake = [&] { complain("a machine sends no handshake"); };
+  const auto on_message = Overloaded{
+      [&](raft::Message& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
+      [&](wire::Forward& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
+      [&](wire::ForwardReply& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
+      [&](wire::PeerHello&) { not_after_the_handshake(); },
+      [&](wire::PeerProof&) { not_after_the_handshake(); },
+      [&](wire::FoundingOffer&) { not_after_the_handshake(); },
+      [&](wire::FoundingHold&) { not_after_the_handshake(); },
+      [&](wire::PeerGoodbye&) { not_after_the_handshake(); },
+  };
+  std::visit(on_message, *message);
+}
+
+void Server::greet_peers() {
+  for (Server* peer : peers_) {
+    if (peer == this || !peer->runs()) continue;
+    peer_is(peer->number(), true);
+    peer->peer_is(number_, true);
+  }
+}
+
+void Server::peer_link_torn(ServerNumber peer) {
+  if (!runs()) return;
+  peer_is(peer, false);
+  peer_is(peer, true);
+}
+
+void Server::peer_is(ServerNumber peer, bool up) {
+  if (!runs()) return;
+  Instant& last = peer_news_at_.at(peer);
+  last = std::max(last, scene_.now() + up_to(rng_, news_delay_max));
+  const NodeId id = NodeId::named(name_of_server(peer));
+  when_awake(last, [this, id, up] {
+    if (up) {
+      submit(cluster::PeerUp{id});
+    } else {
+      submit(cluster::PeerDown{id});
+    }
+  });
+}
+
+void Server::answer_load(const raft::NeedEntries& wanted) {
+  scene_.coverage.count("reads of old log");
+  when_awake(scene_.now() + up_to(rng_, read_delay_max), [this, wanted] {
+    auto read = process_->wal->reader()->read(disk_, wanted.first, wanted.last, wanted.bytes_max);
+    raft::Loaded loaded{wanted.peer, wanted.first, {}};
+    if (read) loaded.entries = *std::move(read);
+    submit(std::move(loaded));
+  });
+}
+
+void Server::read_for_feed(const cluster::FeedLoad& load) {
+  when_awake(scene_.now() + up_to(rng_, read_delay_max), [this, load] {
+    auto read = process_->wal->reader()->read(disk_, load.first, load.last, load.bytes_max);
+    process_->front.loaded(load.number, std::move(read));
+  });
+}
+
+void Server::publish(const std::shared_ptr<const cluster::CommittedBatch>& batch) {
+  const Instant when = scene_.now() + up_to(rng_, scene_.plan.publish_delay_max);
+  process_->published_at = std::max(process_->published_at, when);
+  when_awake(process_->published_at, [this, batch] { process_->front.publish(batch); });
+}
+
+void Server::heartbeat() {
+  const auto known = leader();
+  const bool leaderless =
+      process_->leaderless_since && scene_.now() - *process_->leaderless_since > leaderless_after;
+  process_->front.heartbeat(known && !leaderless ? name_of_server(*known) : "");
+  when_awake(scene_.now() + heartbeat_interval, [this] { heartbeat(); });
+}
+
+bool Server::leads() const {
+  return runs() && process_->machine.raft().role() == raft::Role::leader;
+}
+
+std::optional<ServerNumber> Server::leader() const {
+  const auto id = process_->machine.raft().leader();
+  const auto found =
+      std::ranges::find_if(peers_, [&](const Server* peer) { return id && peer->id_ == *id; });
+  if (found == peers_.end()) return std::nullopt;
+  return (*found)->number();
+}
+
+wire::Welcome Server::welcome() const {
+  const raft::Core& core = process_->machine.raft();
+  const Index commit = core.commit_index();
+  wire::Welcome welcome;
+  welcome.server = id_;
+  welcome.server_name = name_of_server(number_);
+  welcome.cluster = configuration_.cluster;
+  welcome.history = configuration_.history;
+  welcome.commit = {commit, core.term_at(commit).value_or(Term())};
+  if (const auto known = leader()) {
+    welcome.leader = name_of_server(*known);
+    welcome.leader_url = endpoint_of_server(*known);
+  }
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    welcome.endpoints.push_back(endpoint_of_server((number_ + i) % peers_.size()));
+  }
+  welcome.heartbeat_interval = heartbeat_interval;
+  welcome.limits = {
+      .command_bytes_max = configuration_.parameters.command_bytes_max,
+      .frame_bytes_max = wire::client_frame_bytes_max(configuration_.parameters.command_bytes_max),
+      .window_bytes_max = std::uint64_t{1} << 20,
+      .session_window = configuration_.parameters.session_window};
+  return welcome;
+}
+
+void Server::link_opened(LinkNumber link, wire::Encoding encoding) {
+  when_awake(scene_.now(), [this, link, encoding] { process_->front.opened(link, encoding); });
+}
+void Server::link_frame(LinkNumber link, Bytes frame) {
+  when_awake(scene_.now(), [this, link, frame] { process_->front.frame(link, frame); });
+}
+void Server::link_broken(LinkNumber link) {
+  when_awake(scene_.now(), [this, link] { process_->front.broken(link); });
+}
+void Server::link_drained(LinkNumber link) {
+  when_awake(scene_.now(), [this, link] { process_->front.drained(link); });
+}
+
+void Server::wake_front_at(Instant when) {
+  if (when < local_now() + never_after) process_->front_alarm.set(to_scene(when));
+}
+
+void Server::send_to_client(LinkNumber link, Bytes frame) {
+  scene_.links.send(link, Side::server, std::move(frame));
+}
+
+void Server::settle_counters() {
+  scene_.coverage.count(process_->machine.counters());
+  scene_.coverage.count(process_->front.feed().counters());
+  scene_.coverage.count("expired sessions", process_->machine.sessions().expired());
+}
+
+}  // namespace kuilt::sim

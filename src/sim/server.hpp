@@ -1,0 +1,127 @@
+// server.hpp: one simulated server: the real machine, feed and log planner on a simulated disk.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/boot.hpp"
+#include "cluster/machine.hpp"
+#include "sim/alarm.hpp"
+#include "sim/disk.hpp"
+#include "sim/front.hpp"
+#include "sim/scene.hpp"
+#include "storage/wal.hpp"
+
+namespace kuilt::sim {
+
+/// What the driver is to the real server. A process comes and goes; the disk stays.
+class Server final : public LinkEnd, private FrontOwner {
+ public:
+  Server(Scene& scene, ServerNumber number, raft::Configuration configuration, Rng rng);
+  /// Pre: before anything else; `peers` holds this server too, at its number.
+  void meet(std::vector<Server*> peers) { peers_ = std::move(peers); }
+
+  /// Writes an empty log that holds the founding record alone.
+  void found(const raft::Entry& founding);
+  /// Recovers and runs, after a while. Nothing happens if it runs or starts already.
+  void start();
+  void kill();
+  void cut_power();
+  void pause(Instant until) { paused_until_ = until; }
+  void slow_disk(Instant until) { slow_until_ = until; }
+
+  void peer_frame(ServerNumber from, const Bytes& frame);
+  /// The link to a peer broke, and is up again at once.
+  void peer_link_torn(ServerNumber peer);
+
+  [[nodiscard]] bool runs() const { return process_ != nullptr; }
+  [[nodiscard]] bool leads() const;
+  [[nodiscard]] const cluster::Machine& machine() const { return process_->machine; }
+  [[nodiscard]] ServerNumber number() const { return number_; }
+  /// Everything in the process counted so far goes into the coverage, once.
+  void settle_counters();
+
+  [[nodiscard]] bool accepts() const override { return runs() && !paused(); }
+  void link_opened(LinkNumber link, wire::Encoding encoding) override;
+  void link_frame(LinkNumber link, Bytes frame) override;
+  void link_broken(LinkNumber link) override;
+  void link_drained(LinkNumber link) override;
+
+ private:
+  struct Process {
+    Process(std::unique_ptr<storage::Wal> log, cluster::Machine started,
+            const cluster::FeedOptions& feed_options, cluster::FeedBoot feed, FrontOwner& owner,
+            Server& server);
+    std::unique_ptr<storage::Wal> wal;
+    cluster::Machine machine;
+    Front front;
+    Alarm machine_alarm;
+    Alarm front_alarm;
+    std::vector<cluster::Input> inputs;
+    bool turn_is_due = false;
+    std::deque<raft::Write> writes;  // Ordered, and not yet planned.
+    std::optional<storage::Batch> batch;
+    std::size_t next_op = 0;
+    bool marked_idle = true;
+    Instant published_at{};
+    std::optional<Instant> leaderless_since;
+  };
+
+  // server.cpp: the process and its turns.
+  void when_awake(Instant when, std::function<void()> action);
+  [[nodiscard]] bool paused() const { return scene_.now() < paused_until_; }
+  void turn();
+  void carry_out(cluster::Output output);
+  void send_to_peer(const cluster::PeerSend& send);
+  void answer_load(const raft::NeedEntries& wanted);
+  void publish(const std::shared_ptr<const cluster::CommittedBatch>& batch);
+  void heartbeat();
+  void greet_peers();
+  void peer_is(ServerNumber peer, bool up);
+  [[nodiscard]] std::optional<ServerNumber> leader() const;
+
+  // server_disk.cpp: the log and its recovery.
+  void recover();
+  void recovery_failed(const Error& error);
+  void check_durable_again();
+  void write_on();
+  void begin(storage::Batch batch);
+  void run_op();
+  void batch_done();
+  void mark_idle();
+  void die(bool power);
+  [[nodiscard]] storage::Identity identity() const;
+  [[nodiscard]] Duration latency_of(const storage::DiskOp& op);
+
+  void submit(cluster::Input input) override;
+  void read_for_feed(const cluster::FeedLoad& load) override;
+  void wake_front_at(Instant when) override;
+  void send_to_client(LinkNumber link, Bytes frame) override;
+  void close_link(LinkNumber link) override { scene_.links.close(link, Side::server); }
+  void complain(const std::string& sentence) override { scene_.invariants.complain(sentence); }
+  [[nodiscard]] wire::Welcome welcome() const override;
+  [[nodiscard]] Instant local_now() const override { return scene_.now() + clock_offset_; }
+  [[nodiscard]] Instant to_scene(Instant local) const { return local - clock_offset_; }
+
+  Scene& scene_;
+  const ServerNumber number_;
+  const raft::Configuration configuration_;
+  const NodeId id_;
+  Rng rng_;
+  SimDisk disk_;
+  std::vector<Server*> peers_;
+  std::uint64_t incarnation_ = 0;
+  bool starting_ = false;
+  Duration clock_offset_{};  ///< Monotonic clocks of servers have nothing to do with each other.
+  Instant paused_until_{};
+  Instant slow_until_{};
+  std::vector<Instant> peer_news_at_;  ///< Up and down reach us in the order they happened.
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace kuilt::sim

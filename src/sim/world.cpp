@@ -1,0 +1,220 @@
+#include "sim/world.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "wire/entry.hpp"
+
+namespace kuilt::sim {
+namespace {
+
+using std::chrono::seconds;
+
+// Virtual time in which a healed cluster must have settled everything.
+constexpr Duration settling_max = seconds(60);
+// Whatever the faults, the log of a run stays short enough to compare often.
+constexpr std::uint64_t events_max = 5'000'000;
+
+const World* current_run = nullptr;
+
+raft::Configuration draw_configuration(const Plan& plan) {
+  raft::Configuration configuration;
+  configuration.cluster = ClusterId::named("simulated");
+  configuration.history = HistoryId::named("simulated");
+  configuration.parameters = plan.parameters;
+  for (ServerNumber i = 0; i < plan.servers; ++i) {
+    configuration.members.push_back({.id = NodeId::named(name_of_server(i)),
+                                     .name = name_of_server(i),
+                                     .peer_url = name_of_server(i) + ":1",
+                                     .client_url = endpoint_of_server(i),
+                                     .voter = true});
+  }
+  std::ranges::sort(configuration.members, {}, &raft::Member::id);
+  return configuration;
+}
+
+std::vector<NodeId> ids_of_servers(std::size_t count) {
+  std::vector<NodeId> ids;
+  for (ServerNumber i = 0; i < count; ++i) ids.push_back(NodeId::named(name_of_server(i)));
+  return ids;
+}
+
+}  // namespace
+
+Report run(const RunOptions& options) {
+  World world(options);
+  current_run = &world;
+  Report report = world.run();
+  current_run = nullptr;
+  return report;
+}
+
+std::vector<std::string> last_lines_of_current_run() {
+  if (current_run == nullptr) return {};
+  return current_run->trace().last_lines();
+}
+
+World::World(const RunOptions& options)
+    : options_(options),
+      rng_(options.seed),
+      plan_(draw_plan(rng_, options.quick)),
+      trace_(options.listener),
+      peers_(plan_.peers, Rng(rng_.next())),
+      links_(agenda_, Rng(rng_.next())),
+      oracle_(plan_.base),
+      invariants_(ids_of_servers(plan_.servers), plan_.base, oracle_),
+      scene_{plan_, agenda_, trace_, peers_, links_, oracle_, invariants_, coverage_, false},
+      left_down_(plan_.servers) {
+  const raft::Configuration configuration = draw_configuration(plan_);
+  std::vector<Server*> servers;
+  std::vector<LinkEnd*> ends;
+  for (ServerNumber i = 0; i < plan_.servers; ++i) {
+    servers_.push_back(std::make_unique<Server>(scene_, i, configuration, Rng(rng_.next())));
+    servers.push_back(servers_.back().get());
+    ends.push_back(servers_.back().get());
+  }
+  for (const auto& server : servers_) server->meet(servers);
+  for (std::size_t i = 0; i < plan_.clients; ++i) {
+    clients_.push_back(std::make_unique<Client>(scene_, i, Rng(rng_.next()), ends));
+  }
+}
+
+Report World::run() {
+  found();
+  for (const auto& server : servers_) server->start();
+  for (const auto& client : clients_) client->start();
+  schedule_faults();
+  run_until(Instant(plan_.chaos));
+  if (!invariants_.violation()) finish();
+  return report();
+}
+
+void World::found() {
+  const auto configuration = std::make_shared<const raft::Configuration>(draw_configuration(plan_));
+  const Position at{plan_.base.index.next(), std::max(plan_.base.term, Term(1))};
+  const raft::Entry founding = wire::encode_configuration(at, LogTime(), configuration);
+  for (const auto& server : servers_) server->found(founding);
+  invariants_.complain(oracle_.commit(founding, invariants_.log_of(0).last_chain(), at.term));
+}
+
+void World::run_until(Instant end) {
+  (void)run_until(end, [] { return false; });
+}
+
+bool World::run_until(Instant end, const std::function<bool()>& done) {
+  while (!invariants_.violation()) {
+    if (done()) return true;
+    if (agenda_.events_run() > events_max) expect(false, "a run does not go round in circles");
+    if (!agenda_.run_one(end)) break;
+  }
+  return done();
+}
+
+// First perhaps a majority alone, which must be enough for everything that clients wait for.
+void World::finish() {
+  if (plan_.quorum_only) {
+    heal(false);
+    const Instant end = agenda_.now() + settling_max;
+    const bool finished = run_until(end, [this] {
+      return std::ranges::none_of(clients_, [](const auto& c) { return c->has_pending(); });
+    });
+    expect(finished, "a majority is enough to finish every pending proposal");
+    if (invariants_.violation()) return;
+  }
+  heal(true);
+  for (const auto& client : clients_) client->propose_last();
+  const Instant end = agenda_.now() + settling_max;
+  const bool settled = run_until(end, [this] { return everything_is_settled(); });
+  expect(settled, "a healed cluster settles everything");
+  if (invariants_.violation()) return;
+  std::vector<const cluster::Machine*> machines;
+  for (const auto& server : servers_) machines.push_back(&server->machine());
+  invariants_.compare_all(machines);
+}
+
+void World::heal(bool all) {
+  scene_.note("the world heals, all of it {}", {all ? 1U : 0U});
+  scene_.healed = true;
+  peers_.heal();
+  links_.heal();
+  const std::size_t down_max = all ? 0 : (servers_.size() - 1) / 2;
+  std::fill(left_down_.begin(), left_down_.end(), false);
+  for (std::size_t i = 0; i < down_max; ++i) left_down_.at(rng_.below(servers_.size())) = true;
+  for (const auto& server : servers_) {
+    server->pause(agenda_.now());
+    server->slow_disk(agenda_.now());
+    if (left_down_.at(server->number())) {
+      server->kill();
+    } else {
+      server->start();
+    }
+  }
+  for (const auto& client : clients_) {
+    client->pause(agenda_.now());
+    client->calm_down();
+  }
+}
+
+bool World::everything_is_settled() const {
+  for (const auto& client : clients_) {
+    if (client->has_pending() || !client->last_is_done() || !client->observes_the_end()) {
+      return false;
+    }
+  }
+  const Position last = oracle_.last();
+  for (const auto& server : servers_) {
+    if (!server->runs()) return false;
+    const raft::Core& core = server->machine().raft();
+    if (core.commit_index() != last.index || core.last() != last ||
+        core.durable_index() != last.index) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void World::expect(bool held, std::string_view sentence) {
+  if (!held) invariants_.complain(std::string(sentence) + states());
+}
+
+std::string World::states() const {
+  std::string text = "; committed through " + std::to_string(oracle_.last().index.value());
+  for (const auto& server : servers_) {
+    text += "\n  server " + std::to_string(server->number());
+    if (!server->runs()) {
+      text += ": down";
+      continue;
+    }
+    const raft::Core& core = server->machine().raft();
+    text += ": " + std::string(raft::name_of(core.role())) + " of term " +
+            std::to_string(core.term().value()) + ", last " +
+            std::to_string(core.last().index.value()) + ", durable " +
+            std::to_string(core.durable_index().value()) + ", commit " +
+            std::to_string(core.commit_index().value()) + ", waiting " +
+            std::to_string(server->machine().waiting());
+  }
+  for (const auto& client : clients_) text += "\n  " + client->state();
+  return text;
+}
+
+Report World::report() {
+  for (const auto& server : servers_) {
+    if (server->runs()) server->settle_counters();
+  }
+  for (const auto& client : clients_) client->settle_counters();
+  coverage_.count("acknowledged", oracle_.acknowledged());
+  coverage_.count("refused", oracle_.refused());
+  coverage_.count("unknown outcomes", oracle_.unknown());
+  coverage_.count("committed entries", oracle_.last().index.value() - plan_.base.index.value());
+  Report report;
+  report.seed = options_.seed;
+  report.violation = invariants_.violation();
+  report.ended_at = agenda_.now();
+  report.trace_hash = trace_.hash();
+  report.events = agenda_.events_run();
+  if (report.violation) report.last_lines = trace_.last_lines();
+  report.coverage = std::move(coverage_);
+  return report;
+}
+
+}  // namespace kuilt::sim

@@ -1,0 +1,88 @@
+// world.hpp: one run from one seed: servers, clients and everything that goes wrong between them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/client.hpp"
+#include "sim/scene.hpp"
+#include "sim/server.hpp"
+
+namespace kuilt::sim {
+
+struct RunOptions {
+  std::uint64_t seed = 1;
+  bool quick = false;
+  Trace::Listener listener;  ///< Hears every event, if set.
+};
+
+struct Report {
+  std::uint64_t seed = 0;
+  Violation violation;
+  Instant ended_at{};
+  std::uint64_t trace_hash = 0;
+  std::uint64_t events = 0;
+  std::vector<std::string> last_lines;  ///< Of the trace, if there is a violation.
+  Coverage coverage;
+};
+
+/// Runs one seed to its end or to the first violation. The same options give the same report.
+[[nodiscard]] Report run(const RunOptions& options);
+
+/// What happened last in the run that is under way: for a crash handler.
+[[nodiscard]] std::vector<std::string> last_lines_of_current_run();
+
+class World {
+ public:
+  explicit World(const RunOptions& options);
+  Report run();
+
+  [[nodiscard]] const Trace& trace() const { return trace_; }
+
+ private:
+  // world.cpp: the phases of a run.
+  void found();
+  void run_until(Instant end);
+  bool run_until(Instant end, const std::function<bool()>& done);
+  void heal(bool all);
+  void finish();
+  void expect(bool held, std::string_view sentence);
+  [[nodiscard]] bool everything_is_settled() const;
+  [[nodiscard]] std::string states() const;
+  Report report();
+
+  // faults.cpp: what goes wrong, and when.
+  void schedule_faults();
+  void schedule(Fault fault, Duration mean_interval);
+  void strike(Fault fault);
+  void strike_server(Fault fault, Server& server);
+  void kill_then_cut_power(Server& server);
+  void partition(bool one_way);
+  void isolate(ServerNumber server);
+  void cut_for_a_while(ServerNumber from, ServerNumber to, Duration time);
+  void tear_peer_link();
+  [[nodiscard]] Server& any_server();
+  [[nodiscard]] Client& any_client();
+  [[nodiscard]] Duration a_while();
+
+  RunOptions options_;
+  Rng rng_;
+  Plan plan_;
+  Agenda agenda_;
+  Trace trace_;
+  Coverage coverage_;
+  PeerNetwork peers_;
+  Links links_;
+  Oracle oracle_;
+  Invariants invariants_;
+  Scene scene_;
+  std::vector<std::unique_ptr<Server>> servers_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<bool> left_down_;  ///< Servers that the first part of the healing leaves out.
+};
+
+}  // namespace kuilt::sim

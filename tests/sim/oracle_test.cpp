@@ -1,0 +1,207 @@
+// The oracle and the invariants can refuse: each rule is broken once, and named.
+#include "sim/oracle.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sim/invariants.hpp"
+#include "wire/entry.hpp"
+
+namespace kuilt::sim {
+namespace {
+
+using ::testing::HasSubstr;
+
+raft::Entry command(std::uint64_t index, ProposalNumber number, std::uint64_t request = 1,
+                    std::uint64_t term = 1) {
+  static std::string body;
+  body = Oracle::command_of(number, 8);
+  wire::Command command;
+  command.at = {Index(index), Term(term)};
+  command.author = "c0";
+  command.request_id = RequestId(request);
+  command.body = BytesView(body);
+  command.session = SessionId(1, 1);
+  return wire::encode_command(command);
+}
+
+wire::FeedEntry told(std::uint64_t index, ProposalNumber number) {
+  wire::FeedEntry entry;
+  entry.at = {Index(index), Term(1)};
+  entry.author = "c0";
+  entry.request_id = RequestId(1);
+  entry.command = Bytes(Oracle::command_of(number, 8));
+  return entry;
+}
+
+/// Two proposals, committed at 1 and 2.
+struct TwoCommitted : ::testing::Test {
+  TwoCommitted() {
+    first = oracle.propose("");
+    second = oracle.propose("");
+    EXPECT_EQ(oracle.commit(command(1, first), 1, Term(1)), std::nullopt);
+    EXPECT_EQ(oracle.commit(command(2, second), 2, Term(1)), std::nullopt);
+    observer = oracle.observe("", Position{});
+  }
+  Oracle oracle{Position{}};
+  ProposalNumber first = 0;
+  ProposalNumber second = 0;
+  ObserverNumber observer = 0;
+};
+
+TEST_F(TwoCommitted, WhatIsTrueIsAccepted) {
+  EXPECT_EQ(oracle.resolved(first, wire::CommittedOutcome{{Index(1), Term(1)}, false}),
+            std::nullopt);
+  EXPECT_EQ(oracle.delivered(observer, told(1, first)), std::nullopt);
+  EXPECT_EQ(oracle.delivered(observer, told(2, second)), std::nullopt);
+}
+
+TEST_F(TwoCommitted, AGapIsNamed) {
+  EXPECT_THAT(oracle.delivered(observer, told(2, second)).value_or(""), HasSubstr("gap"));
+}
+
+TEST_F(TwoCommitted, ARepeatIsNamed) {
+  ASSERT_EQ(oracle.delivered(observer, told(1, first)), std::nullopt);
+
+  EXPECT_THAT(oracle.delivered(observer, told(1, first)).value_or(""), HasSubstr("repeat"));
+}
+
+TEST_F(TwoCommitted, BytesThatWereNeverCommittedAreNamed) {
+  EXPECT_THAT(oracle.delivered(observer, told(1, second)).value_or(""), HasSubstr("other bytes"));
+}
+
+TEST_F(TwoCommitted, BeingLedPastAnEntryIsNamed) {
+  EXPECT_THAT(oracle.advanced(observer, {Index(1), Term(1)}, 0).value_or(""),
+              HasSubstr("led past"));
+}
+
+TEST_F(TwoCommitted, AWrongDigestIsNamed) {
+  ASSERT_EQ(oracle.delivered(observer, told(1, first)), std::nullopt);
+
+  EXPECT_THAT(oracle.advanced(observer, {Index(1), Term(1)}, 99).value_or(""), HasSubstr("digest"));
+}
+
+TEST_F(TwoCommitted, AnAcknowledgementOfAnotherPlaceIsNamed) {
+  const auto wrong = wire::CommittedOutcome{{Index(2), Term(1)}, false};
+
+  EXPECT_THAT(oracle.resolved(first, wrong).value_or(""), HasSubstr("acknowledged at (2, 1)"));
+}
+
+TEST_F(TwoCommitted, ACertainRefusalOfWhatIsCommittedIsNamed) {
+  const Error refused(ErrorCode::busy, Effect::none, "full");
+
+  EXPECT_THAT(oracle.resolved(first, refused).value_or(""), HasSubstr("refused for certain"));
+}
+
+TEST_F(TwoCommitted, ACommitOfWhatWasRefusedIsNamed) {
+  const ProposalNumber third = oracle.propose("");
+  ASSERT_EQ(oracle.resolved(third, Error(ErrorCode::busy, Effect::none, "full")), std::nullopt);
+
+  EXPECT_THAT(oracle.commit(command(3, third), 3, Term(1)).value_or(""), HasSubstr("refused"));
+}
+
+TEST_F(TwoCommitted, AProposalInTheLogTwiceIsNamed) {
+  EXPECT_THAT(oracle.commit(command(3, first), 3, Term(1)).value_or(""), HasSubstr("twice"));
+}
+
+TEST_F(TwoCommitted, APhantomIsNamed) {
+  EXPECT_THAT(oracle.commit(command(3, 77), 3, Term(1)).value_or(""), HasSubstr("nobody"));
+}
+
+/// Three servers with empty logs.
+struct ThreeServers : ::testing::Test {
+  static raft::Write write(std::uint64_t seq, std::vector<raft::Entry> entries, Term term,
+                           NodeId vote = {}) {
+    raft::Write write;
+    write.seq = raft::WriteSeq(seq);
+    write.hard = {term, vote};
+    write.entries = std::move(entries);
+    return write;
+  }
+  [[nodiscard]] std::string complaint() const { return invariants.violation().value_or(""); }
+
+  std::vector<NodeId> ids{NodeId::named("s0"), NodeId::named("s1"), NodeId::named("s2")};
+  Oracle oracle{Position{}};
+  Invariants invariants{ids, Position{}, oracle};
+};
+
+TEST_F(ThreeServers, AVoteThatIsNotYetDurableMayNotLeave) {
+  invariants.ordered(0, write(1, {}, Term(2), ids[1]));
+  invariants.sends(0, 1, raft::Message(raft::VoteReply{Term(2), false, true}));
+
+  EXPECT_THAT(complaint(), HasSubstr("a vote leaves only when it is durable"));
+}
+
+TEST_F(ThreeServers, AVoteThatIsDurableMayLeave) {
+  invariants.ordered(0, write(1, {}, Term(2), ids[1]));
+  invariants.synced(0, raft::WriteSeq(1));
+  invariants.sends(0, 1, raft::Message(raft::VoteReply{Term(2), false, true}));
+
+  EXPECT_EQ(complaint(), "");
+}
+
+TEST_F(ThreeServers, AVoteIsFinalWithinItsTerm) {
+  invariants.ordered(0, write(1, {}, Term(2), ids[1]));
+  invariants.ordered(0, write(2, {}, Term(2), ids[2]));
+
+  EXPECT_THAT(complaint(), HasSubstr("a vote is final"));
+}
+
+TEST_F(ThreeServers, AnAppendThatIsNotYetDurableMayNotBeAcknowledged) {
+  invariants.ordered(0, write(1, {wire::no_op({Index(1), Term(1)})}, Term(1)));
+  raft::AppendReply reply;
+  reply.term = Term(1);
+  reply.accepted = true;
+  reply.durable = Index(1);
+  invariants.sends(0, 1, raft::Message(reply));
+
+  EXPECT_THAT(complaint(), HasSubstr("acknowledged only when it is durable"));
+}
+
+TEST_F(ThreeServers, ACommitNeedsADurableMajority) {
+  const raft::Entry entry = wire::no_op({Index(1), Term(1)});
+  for (const ServerNumber server : {0U, 1U}) {
+    invariants.ordered(server, write(1, {entry}, Term(1)));
+  }
+  invariants.synced(0, raft::WriteSeq(1));
+  invariants.committed(0, {{}, entry.at, {entry}}, Term(1));
+
+  EXPECT_THAT(complaint(), HasSubstr("durable on a majority"));
+}
+
+TEST_F(ThreeServers, TheSamePositionHoldsTheSameEntryInEveryLog) {
+  const ProposalNumber first = oracle.propose("");
+  const ProposalNumber second = oracle.propose("");
+  invariants.ordered(0, write(1, {command(1, first)}, Term(1)));
+  invariants.ordered(1, write(1, {command(1, second)}, Term(1)));
+
+  EXPECT_THAT(complaint(), HasSubstr("log matching"));
+}
+
+TEST_F(ThreeServers, NoLogHoldsARequestTwice) {
+  const ProposalNumber first = oracle.propose("");
+  invariants.ordered(0, write(1, {command(1, first)}, Term(1)));
+  invariants.ordered(0, write(2, {command(2, first)}, Term(1)));
+
+  EXPECT_THAT(complaint(), HasSubstr("twice"));
+}
+
+TEST_F(ThreeServers, RecoveryMustFindWhatWasDurable) {
+  invariants.ordered(0, write(1, {wire::no_op({Index(1), Term(1)})}, Term(1)));
+  invariants.synced(0, raft::WriteSeq(1));
+  invariants.booted(0, {Term(1), NodeId()}, {}, Index());
+
+  EXPECT_THAT(complaint(), HasSubstr("recovery finds what was durable"));
+}
+
+TEST_F(ThreeServers, RecoveryMayFindAPrefixOfWhatWasUnderWay) {
+  const raft::Entry entry = wire::no_op({Index(1), Term(1)});
+  invariants.ordered(0, write(1, {entry}, Term(1)));
+  invariants.ordered(0, write(2, {}, Term(2), ids[1]));
+  invariants.booted(0, {Term(1), NodeId()}, {entry}, Index());
+
+  EXPECT_EQ(complaint(), "");
+}
+
+}  // namespace
+}  // namespace kuilt::sim
