@@ -51,10 +51,13 @@ Refusal Core::on_append_request(NodeId from, const AppendRequest& request, Outpu
 }
 
 Refusal Core::reject(NodeId from, const AppendRequest& request, Output& out) const {
-  // The leader's terms up to `prev` are at most prev.term: only such entries of ours can match.
+  // Terms never go down: a log with that `prev` cannot hold what is committed here.
+  if (request.prev.index <= commit_ || request.prev.term < log_.term_at(commit_)) {
+    return Refusal::conflict_below_commit;
+  }
+  // For the same reason only entries of ours up to prev's term can match.
   const Index before_prev(request.prev.index.value() - 1);
   const Position conflict = log_.last_not_above(request.prev.term, before_prev);
-  if (conflict.index < commit_) return Refusal::conflict_below_commit;
   const AppendReply reply{.term = hard_.term,
                           .accepted = false,
                           .durable = {},

@@ -148,11 +148,13 @@ void Group::load(std::size_t i, const NeedEntries& need) {
 void Group::step(std::size_t i, const Input& input) {
   Server& server = servers_[i];
   if (!server.core || violation_) return;
+  const HardState before = server.core->hard_state();
   Output out = server.core->step(now_, input);
   ++coverage_.steps;
   if (out.refused != Refusal::none) ++coverage_.refusals[out.refused];
   obey(i, out);
   check(i, out);
+  forget_promise(i, before);
 }
 
 void Group::obey(std::size_t i, Output& out) {
@@ -166,6 +168,15 @@ void Group::obey(std::size_t i, Output& out) {
   deliver(i, server.outbox.put(std::move(out.send)));
   for (const NeedEntries& need : out.need_entries) load(i, need);
   server.wake_at = out.wake_at;
+}
+
+// The moment that a promise is made is the best one to forget it: a power cut right after a vote
+// or a term was ordered, and a restart in time for the same election.
+void Group::forget_promise(std::size_t i, HardState before) {
+  Server& server = servers_[i];
+  if (!options_.faults || server.core->hard_state() == before || !rng_.chance(8)) return;
+  crash(i);
+  server.up_at = now_ + std::chrono::milliseconds(1 + rng_.below(30));
 }
 
 void Group::propose() {

@@ -88,6 +88,7 @@ class Group {
   void crash(std::size_t i);
   void step(std::size_t i, const Input& input);
   void obey(std::size_t i, Output& out);
+  void forget_promise(std::size_t i, HardState before);
   void deliver(std::size_t from, std::vector<Outgoing> messages);
   void load(std::size_t i, const NeedEntries& need);
   void order(std::size_t i, Write write);

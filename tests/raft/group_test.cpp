@@ -28,6 +28,8 @@ GroupOptions options_of(std::uint64_t seed) {
   options.learners = seed % 5 == 0 ? 1 : 0;
   if (seed % 3 == 0) options.base = at(1000, 7);
   options.raft = tight();
+  // Candidates that wake together split the votes, and ask for them in the same terms.
+  if (seed % 4 < 2) options.raft.election_timeout_max = options.raft.election_timeout_min + 20ms;
   return options;
 }
 
@@ -49,7 +51,7 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
   if (const std::uint64_t seed = number_from("KUILT_RAFT_SEED", 0); seed != 0) {
     return run_one(seed, coverage);
   }
-  for (std::uint64_t seed = 1; seed <= number_from("KUILT_RAFT_SEEDS", 60); ++seed) {
+  for (std::uint64_t seed = 1; seed <= number_from("KUILT_RAFT_SEEDS", 30); ++seed) {
     run_one(seed, coverage);
     if (HasFailure()) return;
   }
