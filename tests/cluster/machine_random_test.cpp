@@ -1,0 +1,150 @@
+// Proposals at random through a bad network, held against what their clients were told.
+#include <gtest/gtest.h>
+
+#include "machine_group.hpp"
+#include "wire/entry.hpp"
+
+namespace kuilt::cluster::test {
+namespace {
+
+using Request = std::pair<SessionId, RequestId>;
+
+// What was proposed under one id, and by which attempts.
+struct Attempted {
+  wire::Proposal proposal;
+  std::size_t entry_server = 0;
+  std::vector<MachineGroup::Key> attempts;
+};
+
+class RandomRun {
+ public:
+  explicit RandomRun(std::uint64_t seed) : group_(3, options(), seed), rng_(seed) {
+    group_.copied_percent = 5;
+    group_.lost = [this](const auto&) { return rng_.chance(loss_percent_); };
+    group_.late = [this](const auto&) { return Duration(1ms) + 1ms * rng_.below(40); };
+  }
+
+  void run() {
+    for (int step = 0; step < 400; ++step) {
+      if (rng_.chance(3)) group_.isolate(rng_.below(3));
+      if (rng_.chance(4)) group_.isolated.clear();
+      if (rng_.chance(3)) loss_percent_ = rng_.below(30);
+      if (rng_.chance(50)) propose_new();
+      if (rng_.chance(20)) repeat_one();
+      group_.run_for(20ms);
+    }
+    heal();
+  }
+
+  // The oracle.
+  void check() {
+    const auto& log = group_.committed(0);
+    for (std::size_t i = 1; i < 3; ++i) EXPECT_EQ(group_.committed(i), log);
+    std::map<Request, std::vector<Position>> places;
+    for (const raft::Entry& entry : log) {
+      if (entry.kind != raft::EntryKind::command) continue;
+      const auto command = wire::decode_command(entry);
+      places[{command->session, command->request_id}].push_back(entry.at);
+    }
+    for (const auto& [request, at] : places) EXPECT_EQ(at.size(), 1U) << "a repeat in the log";
+    for (const auto& [request, attempted] : attempted_) check_outcomes(attempted, places[request]);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(group_[i].waiting(), 0U);
+      EXPECT_EQ(group_[i].sessions().digest(), group_[0].sessions().digest());
+    }
+  }
+
+  MachineGroup& group() { return group_; }
+  std::uint64_t certain_refusals = 0;
+  std::uint64_t uncertain_refusals = 0;
+  std::uint64_t acknowledged = 0;
+
+ private:
+  static MachineOptions options() {
+    MachineOptions options;
+    options.raft.append_bytes_max = 1000;
+    options.raft.uncommitted_bytes_max = 6000;
+    options.forward_window_bytes_max = 4000;
+    options.forward_timeout = 200ms;
+    options.leader_wait_max = 700ms;
+    return options;
+  }
+
+  void propose_new() {
+    const std::string session = "session" + std::to_string(rng_.below(5));
+    const std::uint64_t id = ++last_id_[session];
+    Attempted made{proposal(session, id), rng_.below(3), {}};
+    attempt(attempted_[{made.proposal.session, made.proposal.request_id}] = made);
+  }
+  void repeat_one() {
+    if (attempted_.empty()) return;
+    auto chosen = attempted_.begin();
+    std::advance(chosen, static_cast<std::ptrdiff_t>(rng_.below(attempted_.size())));
+    chosen->second.entry_server = rng_.below(3);
+    attempt(chosen->second);
+  }
+  void attempt(Attempted& attempted) {
+    const LinkId link(1 + attempted.entry_server);
+    attempted.proposal.number = ++last_number_;
+    attempted.attempts.emplace_back(link, last_number_);
+    group_.submit(attempted.entry_server, link.value(), attempted.proposal);
+  }
+  void heal() {
+    loss_percent_ = 0;
+    group_.isolated.clear();
+    group_.copied_percent = 0;
+    group_.late = nullptr;
+    group_.run_for(5s);
+    // Whatever has been heard of by then: an entry of the last term, so that all logs are equal.
+    group_.submit(0, 99, proposal("last", 1));
+    group_.run_for(2s);
+    EXPECT_TRUE(group_.answer(99).has_value());
+  }
+
+  void check_outcomes(const Attempted& attempted, const std::vector<Position>& places) {
+    bool all_refused = true;
+    for (const auto& [link, number] : attempted.attempts) {
+      const auto outcome = group_.answer(link.value(), number);
+      ASSERT_TRUE(outcome.has_value()) << "every attempt ends";
+      if (const auto* committed = std::get_if<wire::CommittedOutcome>(&*outcome)) {
+        ++acknowledged;
+        EXPECT_EQ(places, std::vector{committed->at}) << "acknowledged means in the log";
+      }
+      const auto* refused = std::get_if<wire::RefusedOutcome>(&*outcome);
+      const bool certain = refused != nullptr && refused->certain;
+      all_refused = all_refused && certain;
+      if (refused != nullptr) ++(certain ? certain_refusals : uncertain_refusals);
+    }
+    EXPECT_TRUE(places.empty() || !all_refused) << "refused for certain, and yet in the log";
+  }
+
+  MachineGroup group_;
+  Rng rng_;
+  std::uint64_t loss_percent_ = 5;
+  std::map<std::string, std::uint64_t> last_id_;
+  std::uint64_t last_number_ = 0;
+  std::map<Request, Attempted> attempted_;
+};
+
+TEST(MachinesAtRandom, NoRequestIsInTheLogTwiceAndEveryAnswerIsTrue) {
+  std::map<std::string, std::uint64_t> seen;
+  for (std::uint64_t seed = 1; seed <= 60 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    RandomRun run(seed);
+    run.run();
+    run.check();
+    seen["acknowledged"] += run.acknowledged;
+    seen["certain refusals"] += run.certain_refusals;
+    seen["uncertain refusals"] += run.uncertain_refusals;
+    seen["truncations"] += run.group().count(&Counters::truncations);
+    seen["lost forwards"] += run.group().count(&Counters::lost_forwards);
+    seen["reforwards"] += run.group().count(&Counters::reforwards);
+    seen["stale answers"] += run.group().count(&Counters::stale_answers);
+    seen["joined repeats"] += run.group().count(&Counters::joined_repeats);
+    seen["committed repeats"] += run.group().count(&Counters::committed_repeats);
+  }
+  for (const auto& [what, times] : seen) EXPECT_GT(times, 0U) << what << " never happened";
+}
+
+}  // namespace
+}  // namespace kuilt::cluster::test
