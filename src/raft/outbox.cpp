@@ -1,7 +1,6 @@
 #include "raft/outbox.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace kuilt::raft {
@@ -18,12 +17,8 @@ std::vector<Outgoing> Outbox::put(std::vector<Outgoing> messages) {
 
 std::vector<Outgoing> Outbox::written(WriteSeq seq) {
   durable_ = std::max(durable_, seq);
-  const auto waits = [this](const Outgoing& outgoing) { return outgoing.needs > durable_; };
-  const auto ready = std::stable_partition(waiting_.begin(), waiting_.end(), waits);
-  std::vector<Outgoing> out(std::make_move_iterator(ready),
-                            std::make_move_iterator(waiting_.end()));
-  waiting_.erase(ready, waiting_.end());
-  return out;
+  // Put them all again: those that still wait stay in order.
+  return put(std::exchange(waiting_, {}));
 }
 
 }  // namespace kuilt::raft
