@@ -2,7 +2,6 @@
 #include "cluster/machine.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -65,8 +64,11 @@ Machine::Machine(const MachineOptions& options, MachineBoot boot, std::uint64_t 
 
 Output Machine::step(Instant now, std::vector<Input> inputs) {
   Turn turn{now, {}, {}, {}};
-  std::stable_partition(inputs.begin(), inputs.end(), std::not_fn(is_about_proposals));
-  for (Input& input : inputs) take_in(turn, input);
+  for (const bool proposals : {false, true}) {
+    for (Input& input : inputs) {
+      if (is_about_proposals(input) == proposals) take_in(turn, input);
+    }
+  }
   on_timeouts(turn);
   run(turn, raft::Tick{});  // Last: what has come in may be the heartbeat that was waited for.
   flush(turn);              // What a server takes over that this very tick has made the leader.
