@@ -1,11 +1,7 @@
 #include "tests/raft/group.hpp"
 
-#include <limits>
-
 namespace kuilt::raft::test {
 namespace {
-
-constexpr Instant never{Duration(std::numeric_limits<Duration::rep>::max())};
 
 std::size_t offset(Index index, Position base) {
   return static_cast<std::size_t>(index.value() - base.index.value() - 1);
