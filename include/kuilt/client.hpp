@@ -1,0 +1,144 @@
+// client.hpp: connect to a cluster, propose commands, observe the committed log.
+//
+//   auto client = kuilt::ClusterClient::connect({"ws://a:7400", "ws://b:7400"}).or_throw();
+//   auto seen = client.observe(kuilt::from_start).or_throw();
+//   auto done = client.propose("action:move=1").get().or_throw();
+//   while (auto next = seen.next()) { ... }
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "kuilt/bytes.hpp"
+#include "kuilt/committed.hpp"
+#include "kuilt/endpoints.hpp"
+#include "kuilt/pending.hpp"
+#include "kuilt/result.hpp"
+#include "kuilt/types.hpp"
+
+namespace kuilt {
+
+enum class ClientEventKind : std::uint8_t {
+  connected,     ///< A server has admitted this client; `text` is its name.
+  disconnected,  ///< The link has ended; `text` says why. Another server is tried.
+  resumed,       ///< A feed goes on at `at`, `after` so long, on the server named by `text`.
+  refused,       ///< An endpoint did not admit this client; `text` says why.
+  feed_broken,   ///< A server sent what cannot be the log; `text` names the rule.
+};
+/// For people: what happens to the links. Nothing here needs an answer.
+struct ClientEvent {
+  ClientEventKind kind = ClientEventKind::connected;
+  std::string endpoint;
+  std::string text;
+  Position at;
+  std::chrono::nanoseconds after{};
+};
+
+struct ClientOptions {
+  std::string name;         ///< Who this client says it is.
+  std::string token;        ///< Proves it, where servers require a proof.
+  std::uint32_t links = 1;  ///< To distinct servers. Beyond the first they stand by.
+  bool json = false;        ///< Speak kuilt.v1.json, to watch the conversation.
+  std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(3);
+  std::chrono::nanoseconds silence_max = std::chrono::seconds(3);
+  std::chrono::nanoseconds dial_timeout = std::chrono::seconds(3);
+  std::function<void(const ClientEvent&)> on_event;
+};
+struct ProposeOptions {
+  std::chrono::nanoseconds deadline =
+      std::chrono::seconds(15);  ///< From the call; for all attempts.
+  RoomName room;
+};
+struct ObserveOptions {
+  RoomName room;
+};
+
+/// Success of a proposal: the command is in the log at (index, term), once, for good.
+struct Receipt {
+  Index index;
+  Term term;
+  bool duplicate = false;  ///< An earlier attempt had done it.
+};
+
+namespace detail {
+class ClientShell;
+class Subscription;
+}  // namespace detail
+
+/// A cursor into one room's committed stream: every visible entry, in log order, without a gap or a
+/// repeat, across failovers. Holds at most 1 MiB that was not taken yet; then the server waits.
+///
+/// Threads: one at a time. Ownership: move-only; destruction stops observing. May outlive the
+/// client, and then ends.
+class Observer {
+ public:
+  explicit Observer(std::shared_ptr<detail::Subscription> subscription);
+  Observer(Observer&&) noexcept;
+  Observer& operator=(Observer&&) noexcept;
+  ~Observer();
+
+  /// Waits for the next piece. Nothing, once the stream has ended: `error()` says why.
+  [[nodiscard]] std::optional<Committed> next();
+  /// As `next`, but nothing after `timeout` as well.
+  [[nodiscard]] std::optional<Committed> next_for(std::chrono::nanoseconds timeout);
+  /// Why there will be no more: stopped, history_differs, wrong_cluster, compacted. Nothing, while
+  /// the stream goes on.
+  [[nodiscard]] std::optional<Error> error() const;
+  /// Where a later observer has to begin so as to see all that comes after the last Advance taken.
+  /// Nothing before the first one. Entries taken since then will be seen again.
+  [[nodiscard]] std::optional<ResumeToken> token() const;
+
+ private:
+  std::shared_ptr<detail::Subscription> subscription_;
+};
+
+/// A client of a cluster. It finds a server, moves on to another when that one is lost, repeats
+/// what is unanswered under the same request id, and resumes its feeds where they were.
+///
+/// Threads: calls from any thread, at the same time. Callbacks (`then`, `on_committed`, `on_event`)
+/// run on one thread of the library, never two at once; calling back in is legal, `get()` in there
+/// is an error, and a callback that throws ends the process with its name.
+/// Ownership: move-only; destruction stops. Never destroy a client inside one of its callbacks.
+/// Failure: never throws. It goes on trying until stopped; each call has a deadline of its own.
+class ClusterClient {
+ public:
+  /// Begins to connect; does not wait for it. Endpoints are tried in turn, the first one first.
+  /// Errors: invalid_argument (no endpoint, no link, a name or token over 1024 bytes).
+  [[nodiscard]] static Result<ClusterClient> connect(ClusterEndpoints endpoints,
+                                                     ClientOptions options = {});
+  [[nodiscard]] static Result<ClusterClient> connect(std::initializer_list<std::string> endpoints,
+                                                     ClientOptions options = {});
+  ClusterClient(ClusterClient&&) noexcept;
+  ClusterClient& operator=(ClusterClient&&) noexcept;
+  ~ClusterClient();
+
+  /// Puts a command into the log, exactly once however often servers fail meanwhile.
+  /// Errors with effect none: command_too_large, busy, no_server, no_leader, timed_out, stopped,
+  /// cancelled, and what servers refuse for certain. With effect unknown: unknown_outcome,
+  /// session_expired, stopped. A plain proposal that ended in unknown cannot be repeated safely.
+  Pending<Receipt> propose(BytesView command, ProposeOptions options = {});
+
+  /// Begins to observe a room.
+  /// Errors: invalid_argument (the room is observed already), stopped.
+  Result<Observer> observe(From from, ObserveOptions options = {});
+  /// Has `callback` called with every piece of a room, until `stop`.
+  /// Errors: as `observe`. A stream that ends later says so by a call of `on_end`, if set.
+  Status on_committed(From from, std::function<void(const Committed&)> callback,
+                      ObserveOptions options = {}, std::function<void(const Error&)> on_end = {});
+
+  /// Ends every pending call (cancelled if nothing of it was sent, else stopped and unknown), every
+  /// observer, and every link. Returns when that is done and no callback runs any more (but the one
+  /// that it was called from). May be repeated.
+  void stop();
+
+ private:
+  explicit ClusterClient(std::shared_ptr<detail::ClientShell> shell);
+  std::shared_ptr<detail::ClientShell> shell_;
+};
+
+}  // namespace kuilt

@@ -1,0 +1,67 @@
+#include "client/callback_thread.hpp"
+
+#include <cstdio>
+#include <exception>
+
+namespace kuilt::client {
+namespace {
+
+// Nobody could say what state the application is in after a callback that threw.
+void call(const char* name, const std::function<void()>& callback) noexcept {
+  try {
+    callback();
+  } catch (const std::exception& thrown) {
+    std::fprintf(stderr, "kuilt: the callback \"%s\" threw: %s\n", name, thrown.what());
+    std::terminate();
+  } catch (...) {
+    std::fprintf(stderr, "kuilt: the callback \"%s\" threw\n", name);
+    std::terminate();
+  }
+}
+
+}  // namespace
+
+CallbackThread::~CallbackThread() {
+  stop();
+  // The last owner may be a callback itself: it cannot wait for its own end.
+  if (thread_.joinable()) thread_.detach();
+}
+
+void CallbackThread::run(const char* name, std::function<void()> callback) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  queue_.emplace_back(name, std::move(callback));
+  if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+  changed_.notify_one();
+}
+
+bool CallbackThread::here() const {
+  const std::lock_guard lock(mutex_);
+  return thread_.get_id() == std::this_thread::get_id();
+}
+
+void CallbackThread::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_one();
+  }
+  if (thread_.joinable() && !here()) thread_.join();
+}
+
+void CallbackThread::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    {
+      const auto [name, callback] = std::move(queue_.front());
+      queue_.pop_front();
+      lock.unlock();
+      call(name, callback);
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace kuilt::client

@@ -1,0 +1,122 @@
+#include "kuilt/client.hpp"
+
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "client/client_shell.hpp"
+
+namespace kuilt {
+namespace {
+
+/// Both travel in the hello, which has a limit.
+constexpr std::size_t name_bytes_max = 1024;
+
+Status complaint_about(const ClusterEndpoints& endpoints, const ClientOptions& options) {
+  const auto complain = [](std::string what) {
+    return Error(ErrorCode::invalid_argument, std::move(what));
+  };
+  if (endpoints.empty()) return complain("no endpoint to connect to");
+  if (options.links == 0) return complain("links is 0; at least one is needed");
+  if (options.name.size() > name_bytes_max || options.token.size() > name_bytes_max) {
+    return complain("name or token is longer than " + std::to_string(name_bytes_max) + " bytes");
+  }
+  return Done{};
+}
+
+/// The system's own source: a session id is a secret.
+std::uint64_t random_bits() {
+  std::random_device device;
+  const std::uint64_t high = device();
+  return (high << 32U) | device();
+}
+
+client::ClientOptions core_options(const ClusterEndpoints& endpoints,
+                                   const ClientOptions& options) {
+  client::ClientOptions core;
+  core.endpoints = endpoints.urls();
+  core.name = options.name;
+  core.token = options.token;
+  core.links = options.links;
+  core.attempt_timeout = options.attempt_timeout;
+  core.silence_max = options.silence_max;
+  core.dial_timeout = options.dial_timeout;
+  return core;
+}
+
+}  // namespace
+
+Result<ClusterClient> ClusterClient::connect(ClusterEndpoints endpoints, ClientOptions options) {
+  if (Status sound = complaint_about(endpoints, options); !sound) {
+    return std::move(sound).error().within("connect");
+  }
+  const client::ClientOptions core = core_options(endpoints, options);
+  const SessionId session(random_bits(), random_bits());
+  auto shell =
+      std::make_shared<detail::ClientShell>(core, std::move(options), random_bits(), session);
+  shell->start();
+  return ClusterClient(std::move(shell));
+}
+
+Result<ClusterClient> ClusterClient::connect(std::initializer_list<std::string> endpoints,
+                                             ClientOptions options) {
+  return connect(ClusterEndpoints(endpoints), std::move(options));
+}
+
+ClusterClient::ClusterClient(std::shared_ptr<detail::ClientShell> shell)
+    : shell_(std::move(shell)) {}
+ClusterClient::ClusterClient(ClusterClient&&) noexcept = default;
+ClusterClient& ClusterClient::operator=(ClusterClient&& other) noexcept {
+  if (this != &other) {
+    stop();
+    shell_ = std::move(other.shell_);
+  }
+  return *this;
+}
+ClusterClient::~ClusterClient() { stop(); }
+
+Pending<Receipt> ClusterClient::propose(BytesView command, ProposeOptions options) {
+  return Pending<Receipt>(shell_->propose(command, options));
+}
+
+Result<Observer> ClusterClient::observe(From from, ObserveOptions options) {
+  auto subscription = shell_->observe(from, options.room);
+  if (!subscription) return std::move(subscription).error().within("observe");
+  return Observer(*std::move(subscription));
+}
+
+Status ClusterClient::on_committed(From from, std::function<void(const Committed&)> callback,
+                                   ObserveOptions options,
+                                   std::function<void(const Error&)> on_end) {
+  auto subscription = shell_->observe(from, options.room);
+  if (!subscription) return std::move(subscription).error().within("on_committed");
+  shell_->hand_to(*subscription, options.room, std::move(callback), std::move(on_end));
+  return Done{};
+}
+
+void ClusterClient::stop() {
+  if (shell_) shell_->stop();
+}
+
+Observer::Observer(std::shared_ptr<detail::Subscription> subscription)
+    : subscription_(std::move(subscription)) {}
+Observer::Observer(Observer&&) noexcept = default;
+Observer& Observer::operator=(Observer&& other) noexcept {
+  if (this != &other) {
+    if (subscription_) subscription_->leave();
+    subscription_ = std::move(other.subscription_);
+  }
+  return *this;
+}
+Observer::~Observer() {
+  if (subscription_) subscription_->leave();
+}
+
+std::optional<Committed> Observer::next() { return subscription_->next(); }
+std::optional<Committed> Observer::next_for(std::chrono::nanoseconds timeout) {
+  return subscription_->next(std::chrono::steady_clock::now() + timeout);
+}
+std::optional<Error> Observer::error() const { return subscription_->error(); }
+std::optional<ResumeToken> Observer::token() const { return subscription_->token(); }
+
+}  // namespace kuilt

@@ -1,0 +1,345 @@
+#include "client/client_shell.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "kuilt/detail/overloaded.hpp"
+
+namespace kuilt::detail {
+namespace {
+
+using client::CallId;
+using client::DialId;
+
+/// Of what a server sends: a feed frame with one largest entry, as text escaped in JSON.
+constexpr std::size_t frame_bytes_max = std::size_t{32} << 20;
+constexpr std::size_t welcome_bytes_max = std::size_t{64} << 10;
+/// What the closing handshakes may take when a client stops.
+constexpr Duration farewell_max = std::chrono::milliseconds(250);
+
+Instant clock_now() { return Instant(std::chrono::steady_clock::now().time_since_epoch()); }
+
+std::chrono::steady_clock::time_point deadline_of(Instant at) {
+  return std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(at.time_since_epoch()));
+}
+
+wire::ObserveFrom on_wire(const From& from) {
+  const auto convert = Overloaded{
+      [](const FromStart&) -> wire::ObserveFrom { return wire::FromStart{}; },
+      [](const FromNow&) -> wire::ObserveFrom { return wire::FromNow{}; },
+      [](const FromIndex& wanted) -> wire::ObserveFrom { return wire::FromIndex{wanted.index}; },
+      [](const ResumeToken& token) -> wire::ObserveFrom {
+        return wire::ResumePoint{token.cluster, token.history, token.position, token.digest};
+      },
+  };
+  return std::visit(convert, from);
+}
+
+ClientEventKind public_kind(client::EventKind kind) {
+  switch (kind) {
+    case client::EventKind::connected: return ClientEventKind::connected;
+    case client::EventKind::disconnected: return ClientEventKind::disconnected;
+    case client::EventKind::resumed: return ClientEventKind::resumed;
+    case client::EventKind::refused: return ClientEventKind::refused;
+    case client::EventKind::feed_broken: return ClientEventKind::feed_broken;
+  }
+  KUILT_FAIL("an event of no kind");
+}
+
+}  // namespace
+
+ClientShell::ClientShell(const client::ClientOptions& core, ClientOptions options,
+                         std::uint64_t seed, SessionId session)
+    : options_(std::move(options)),
+      encoding_(options_.json ? wire::Encoding::json : wire::Encoding::protobuf),
+      dial_timeout_(core.dial_timeout),
+      callbacks_(std::make_shared<client::CallbackThread>()),
+      work_(loop_.get_executor()),
+      wake_(loop_),
+      core_(core, seed, session, clock_now()) {}
+
+ClientShell::~ClientShell() { stop(); }
+
+void ClientShell::start() {
+  thread_ = std::thread([this] { loop_.run(); });
+  post(client::Tick{});
+}
+
+void ClientShell::stop() {
+  const std::lock_guard stop_lock(stop_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+  }
+  if (thread_.joinable()) {
+    post(client::Stop{});
+    thread_.join();
+  }
+  callbacks_->stop();
+}
+
+std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
+                                                            const ProposeOptions& options) {
+  client::ProposeCall asked;
+  asked.room = options.room;
+  asked.command = Bytes::copy_of(command);
+  asked.deadline = clock_now() + options.deadline;
+  std::shared_ptr<PendingState<Receipt>> state;
+  {
+    const std::lock_guard lock(mutex_);
+    asked.call = CallId(++last_call_);
+    auto abandon = [weak = weak_from_this(), call = asked.call] {
+      if (const auto shell = weak.lock()) shell->post(client::CancelCall{call});
+    };
+    state = std::make_shared<PendingState<Receipt>>(callbacks_, std::move(abandon));
+    if (!stopped_) pending_.emplace(asked.call, state);
+    if (stopped_) {
+      state->resolve(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
+      return state;
+    }
+  }
+  post(std::move(asked));
+  return state;
+}
+
+Result<std::shared_ptr<Subscription>> ClientShell::observe(const From& from, const RoomName& room) {
+  std::shared_ptr<Subscription> subscription;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return Error(ErrorCode::stopped, Effect::none, "the client was stopped");
+    if (rooms_.contains(room)) {
+      return Error(ErrorCode::invalid_argument,
+                   "the room \"" + room + "\" is observed already: drop that observer first");
+    }
+    const std::uint64_t number = ++last_observe_;
+    auto on_taken = [weak = weak_from_this(), room, number](std::uint64_t bytes) {
+      if (const auto shell = weak.lock()) shell->taken(room, number, bytes);
+    };
+    auto on_left = [weak = weak_from_this(), room, number] {
+      if (const auto shell = weak.lock()) shell->left(room, number);
+    };
+    subscription = std::make_shared<Subscription>(std::move(on_taken), std::move(on_left));
+    rooms_[room] = Observed{number, subscription, {}, {}};
+  }
+  post(client::ObserveCall{room, on_wire(from)});
+  return subscription;
+}
+
+void ClientShell::hand_to(const std::shared_ptr<Subscription>& subscription, const RoomName& room,
+                          std::function<void(const Committed&)> callback,
+                          std::function<void(const Error&)> on_end) {
+  Observed changed;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = rooms_.find(room);
+    if (found == rooms_.end() || found->second.subscription != subscription) return;
+    found->second.callback = std::move(callback);
+    found->second.on_end = std::move(on_end);
+    changed = found->second;
+  }
+  pass_on(room, changed);  // What came before the callback was there.
+}
+
+void ClientShell::taken(const RoomName& room, std::uint64_t number, std::uint64_t bytes) {
+  const auto current = observed(room);
+  if (current && current->number == number) post(client::Taken{room, bytes});
+}
+
+void ClientShell::left(const RoomName& room, std::uint64_t number) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = rooms_.find(room);
+    if (found == rooms_.end() || found->second.number != number) return;
+    rooms_.erase(found);
+    // Under the lock: an observe of the same room must come to the core after this.
+    inbox_.emplace_back(client::UnobserveCall{room});
+  }
+  post(client::Tick{});
+}
+
+std::optional<ClientShell::Observed> ClientShell::observed(const RoomName& room) {
+  const std::lock_guard lock(mutex_);
+  const auto found = rooms_.find(room);
+  if (found == rooms_.end()) return std::nullopt;
+  return found->second;
+}
+
+void ClientShell::post(client::Input input) {
+  const std::lock_guard lock(mutex_);
+  inbox_.push_back(std::move(input));
+  if (std::exchange(turn_posted_, true)) return;  // One wake takes all that gathers meanwhile.
+  boost::asio::post(loop_, [this] { turn(); });
+}
+
+void ClientShell::turn() {
+  std::vector<client::Input> inputs;
+  {
+    const std::lock_guard lock(mutex_);
+    inputs.swap(inbox_);
+    turn_posted_ = false;
+  }
+  for (const client::Input& input : inputs) {
+    if (std::holds_alternative<client::Stop>(input)) stopping_ = true;
+  }
+  client::Output out = core_.step(clock_now(), std::move(inputs));
+  for (client::Duty& duty : out.duties) carry_out(duty);
+  if (stopping_) return finish_when_closed();
+  if (out.wake_at == Instant::max()) return;
+  wake_.expires_at(deadline_of(out.wake_at));
+  wake_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) post(client::Tick{});
+  });
+}
+
+void ClientShell::finish_when_closed() {
+  if (open_.empty()) return loop_.stop();
+  wake_.expires_after(farewell_max);
+  wake_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) loop_.stop();
+  });
+}
+
+void ClientShell::carry_out(client::Duty& duty) {
+  const auto on_duty = Overloaded{
+      [&](const client::Dial& one) { dial(one); },
+      [&](const client::Send& one) { send(one); },
+      [&](const client::Close& one) { close(one.dial); },
+      [&](client::Resolved& one) { resolved(one); },
+      [&](client::Delivered& one) { delivered(one); },
+      [&](const client::Advanced& one) { advanced(one); },
+      [&](const client::ObserveEnded& one) { ended(one); },
+      [&](const client::Event& one) { happened(one); },
+  };
+  std::visit(on_duty, duty);
+}
+
+void ClientShell::dial(const client::Dial& duty) {
+  open_[duty.dial] = Open{};
+  transport::SeamLimits limits;
+  limits.first_frame_bytes_max = welcome_bytes_max;
+  limits.frame_bytes_max = frame_bytes_max;
+  limits.text = encoding_ == wire::Encoding::json;
+  transport::dial(loop_.get_executor(), duty.endpoint,
+                  {std::string(wire::subprotocol_of(encoding_))}, limits, dial_timeout_,
+                  [this, id = duty.dial](Result<std::shared_ptr<transport::Seam>> seam) {
+                    dialed(id, std::move(seam));
+                  });
+}
+
+void ClientShell::dialed(DialId id, Result<std::shared_ptr<transport::Seam>> seam) {
+  const auto found = open_.find(id);
+  if (!seam) {
+    if (found == open_.end()) return;
+    open_.erase(found);
+    return post(client::Broken{id, seam.error().message()});
+  }
+  if (found == open_.end()) return (*seam)->abort();  // Given up while it was being dialed.
+  found->second.seam = *seam;
+  transport::SeamEvents events;
+  events.on_frame = [this, id](const Bytes& frame) { received(id, frame); };
+  events.on_drained = [] {};
+  events.on_closed = [this, id](const Error& reason) {
+    if (open_.erase(id) > 0) post(client::Broken{id, reason.message()});
+  };
+  (*seam)->start(std::move(events));
+  post(client::Dialed{id});
+}
+
+void ClientShell::received(DialId id, const Bytes& frame) {
+  const auto found = open_.find(id);
+  if (found == open_.end()) return;
+  auto message = wire::decode_server(frame, encoding_);
+  if (!message) {
+    const auto seam = std::move(found->second.seam);
+    open_.erase(found);
+    seam->abort();
+    return post(client::Broken{id, "bad_frame: " + message.error().message()});
+  }
+  if (std::holds_alternative<wire::Welcome>(*message)) found->second.seam->admit();
+  post(client::Arrived{id, *std::move(message)});
+}
+
+void ClientShell::send(const client::Send& duty) {
+  const auto found = open_.find(duty.dial);
+  if (found == open_.end() || !found->second.seam) return;
+  if (found->second.seam->send({wire::encode(duty.message, encoding_)})) return;
+  const auto seam = std::move(found->second.seam);
+  open_.erase(found);
+  seam->abort();
+  post(client::Broken{duty.dial, "the server does not read what is sent to it"});
+}
+
+void ClientShell::close(DialId id) {
+  const auto found = open_.find(id);
+  if (found == open_.end()) return;
+  if (const auto seam = std::move(found->second.seam)) seam->close(1000, "");
+  open_.erase(found);
+}
+
+void ClientShell::resolved(client::Resolved& duty) {
+  std::shared_ptr<PendingState<Receipt>> state;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = pending_.find(duty.call);
+    if (found == pending_.end()) return;
+    state = std::move(found->second);
+    pending_.erase(found);
+  }
+  if (!duty.result) return state->resolve(std::move(duty.result).error());
+  state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate});
+}
+
+void ClientShell::delivered(client::Delivered& duty) {
+  const auto target = observed(duty.room);
+  if (!target) return;
+  wire::FeedEntry& entry = duty.entry;
+  target->subscription->deliver(
+      LogEntry{entry.at.index, entry.at.term, std::move(entry.command), std::move(entry.author),
+               entry.request_id, entry.log_time, std::move(entry.room)},
+      duty.bytes);
+  pass_on(duty.room, *target);
+}
+
+void ClientShell::advanced(const client::Advanced& duty) {
+  const auto target = observed(duty.room);
+  const auto welcome = core_.welcome();
+  if (!target || !welcome) return;
+  target->subscription->advance(
+      ResumeToken{welcome->cluster, welcome->history, duty.through, duty.digest});
+  pass_on(duty.room, *target);
+}
+
+void ClientShell::ended(const client::ObserveEnded& duty) {
+  std::optional<Observed> target;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = rooms_.find(duty.room);
+    if (found == rooms_.end()) return;
+    target = found->second;
+    rooms_.erase(found);
+  }
+  target->subscription->end(duty.error);
+  if (!target->on_end) return;
+  callbacks_->run("on_end", [on_end = target->on_end, error = duty.error] { on_end(error); });
+}
+
+void ClientShell::pass_on(const RoomName&, const Observed& observed) {
+  if (!observed.callback) return;
+  callbacks_->run("on_committed",
+                  [subscription = observed.subscription, callback = observed.callback] {
+                    const auto nobody_waits = std::chrono::steady_clock::now();
+                    while (auto piece = subscription->next(nobody_waits)) callback(*piece);
+                  });
+}
+
+void ClientShell::happened(const client::Event& duty) {
+  if (!options_.on_event) return;
+  ClientEvent event{public_kind(duty.kind), duty.endpoint, duty.text, duty.at, duty.after};
+  callbacks_->run("on_event",
+                  [callback = options_.on_event, event = std::move(event)] { callback(event); });
+}
+
+}  // namespace kuilt::detail

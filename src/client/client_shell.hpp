@@ -1,0 +1,98 @@
+// client_shell.hpp: runs a ClientCore over transport, on one thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "client/callback_thread.hpp"
+#include "client/client_core.hpp"
+#include "client/subscription.hpp"
+#include "kuilt/client.hpp"
+#include "transport/seam.hpp"
+
+namespace kuilt::detail {
+
+/// Holds no logic: inputs gather, one turn of the core takes them all, its duties are carried out.
+///
+/// Threads: public calls from any thread. The core and the links are the loop thread's own.
+class ClientShell : public std::enable_shared_from_this<ClientShell> {
+ public:
+  ClientShell(const client::ClientOptions& core, ClientOptions options, std::uint64_t seed,
+              SessionId session);
+  ~ClientShell();
+  void start();
+  void stop();
+
+  std::shared_ptr<PendingState<Receipt>> propose(BytesView command, const ProposeOptions& options);
+  /// `sink` set: every piece is handed to it as a callback, instead of being waited for.
+  Result<std::shared_ptr<Subscription>> observe(const From& from, const RoomName& room);
+  void hand_to(const std::shared_ptr<Subscription>& subscription, const RoomName& room,
+               std::function<void(const Committed&)> callback,
+               std::function<void(const Error&)> on_end);
+
+ private:
+  /// One observed room. Its number tells it from an earlier one of the same name.
+  struct Observed {
+    std::uint64_t number = 0;
+    std::shared_ptr<Subscription> subscription;
+    std::function<void(const Committed&)> callback;
+    std::function<void(const Error&)> on_end;
+  };
+  struct Open {
+    std::shared_ptr<transport::Seam> seam;  ///< Null while it is being dialed.
+  };
+
+  void post(client::Input input);
+  void turn();
+  void carry_out(client::Duty& duty);
+  void dial(const client::Dial& duty);
+  void dialed(client::DialId dial, Result<std::shared_ptr<transport::Seam>> seam);
+  void received(client::DialId dial, const Bytes& frame);
+  void send(const client::Send& duty);
+  void close(client::DialId dial);
+  void resolved(client::Resolved& duty);
+  void delivered(client::Delivered& duty);
+  void advanced(const client::Advanced& duty);
+  void ended(const client::ObserveEnded& duty);
+  void happened(const client::Event& duty);
+  void pass_on(const RoomName& room, const Observed& observed);
+  void left(const RoomName& room, std::uint64_t number);
+  void taken(const RoomName& room, std::uint64_t number, std::uint64_t bytes);
+  [[nodiscard]] std::optional<Observed> observed(const RoomName& room);
+  void finish_when_closed();
+
+  const ClientOptions options_;
+  const wire::Encoding encoding_;
+  const Duration dial_timeout_;
+  std::shared_ptr<client::CallbackThread> callbacks_;
+
+  boost::asio::io_context loop_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::steady_timer wake_;
+  client::ClientCore core_;  ///< Of the loop thread only, as the two below.
+  std::map<client::DialId, Open> open_;
+  bool stopping_ = false;
+
+  std::mutex mutex_;  ///< Guards what follows.
+  std::vector<client::Input> inbox_;
+  bool turn_posted_ = false;
+  bool stopped_ = false;
+  std::uint64_t last_call_ = 0;
+  std::uint64_t last_observe_ = 0;
+  std::map<client::CallId, std::shared_ptr<PendingState<Receipt>>> pending_;
+  std::map<RoomName, Observed> rooms_;
+
+  std::mutex stop_mutex_;  ///< Of those who wait for the loop thread to end.
+  std::thread thread_;
+};
+
+}  // namespace kuilt::detail

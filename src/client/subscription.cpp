@@ -1,0 +1,68 @@
+#include "client/subscription.hpp"
+
+namespace kuilt::detail {
+namespace {
+
+// A message to the thread of the links per so many bytes, rather than per entry. Well below half
+// of the credit: else the server would wait for credit that nobody asks for.
+constexpr std::uint64_t told_at_once = std::uint64_t{64} << 10;
+
+}  // namespace
+
+void Subscription::deliver(LogEntry entry, std::uint64_t bytes) {
+  push({CommittedEntry{std::move(entry)}, bytes, std::nullopt});
+}
+
+void Subscription::advance(ResumeToken token) {
+  push({CommittedAdvance{token.position}, 0, token});
+}
+
+void Subscription::push(Item item) {
+  const std::lock_guard lock(mutex_);
+  items_.push_back(std::move(item));
+  changed_.notify_one();
+}
+
+void Subscription::end(Error error) {
+  const std::lock_guard lock(mutex_);
+  if (!ended_) ended_.emplace(std::move(error));
+  changed_.notify_all();
+}
+
+std::optional<Committed> Subscription::next(
+    std::optional<std::chrono::steady_clock::time_point> deadline) {
+  std::unique_lock lock(mutex_);
+  const auto ready = [this] { return !items_.empty() || ended_; };
+  if (deadline) {
+    changed_.wait_until(lock, *deadline, ready);
+  } else {
+    changed_.wait(lock, ready);
+  }
+  if (items_.empty()) return std::nullopt;
+  Item item = std::move(items_.front());
+  items_.pop_front();
+  if (item.token) token_ = item.token;
+  untold_ += item.bytes;
+  const std::uint64_t told = untold_ >= told_at_once ? std::exchange(untold_, 0) : 0;
+  lock.unlock();
+  if (told > 0) on_taken_(told);
+  return std::move(item.piece);
+}
+
+std::optional<Error> Subscription::error() const {
+  const std::lock_guard lock(mutex_);
+  if (!items_.empty()) return std::nullopt;
+  return ended_;
+}
+
+std::optional<ResumeToken> Subscription::token() const {
+  const std::lock_guard lock(mutex_);
+  return token_;
+}
+
+void Subscription::leave() {
+  end(Error(ErrorCode::stopped, Effect::none, "the observer was dropped"));
+  on_left_();
+}
+
+}  // namespace kuilt::detail

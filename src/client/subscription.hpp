@@ -1,0 +1,56 @@
+// subscription.hpp: what is between the thread of the links and one observer.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "kuilt/client.hpp"
+
+namespace kuilt::detail {
+
+/// A queue that credit bounds.
+///
+/// Threads: any.
+class Subscription {
+ public:
+  /// `on_taken` is told, now and then, how many bytes the application has taken; `on_left` that it
+  /// wants no more.
+  Subscription(std::function<void(std::uint64_t)> on_taken, std::function<void()> on_left)
+      : on_taken_(std::move(on_taken)), on_left_(std::move(on_left)) {}
+
+  void deliver(LogEntry entry, std::uint64_t bytes);
+  void advance(ResumeToken token);
+  void end(Error error);
+
+  /// The next piece; waits until `deadline`, or without one for ever.
+  std::optional<Committed> next(
+      std::optional<std::chrono::steady_clock::time_point> deadline = std::nullopt);
+  [[nodiscard]] std::optional<Error> error() const;
+  [[nodiscard]] std::optional<ResumeToken> token() const;
+  void leave();
+
+ private:
+  struct Item {
+    Committed piece;
+    std::uint64_t bytes = 0;
+    std::optional<ResumeToken> token;
+  };
+  void push(Item item);
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Item> items_;
+  std::optional<Error> ended_;
+  std::optional<ResumeToken> token_;
+  std::uint64_t untold_ = 0;
+  std::function<void(std::uint64_t)> on_taken_;
+  std::function<void()> on_left_;
+};
+
+}  // namespace kuilt::detail
