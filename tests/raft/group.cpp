@@ -62,7 +62,7 @@ void Group::start(std::size_t i) {
 // A power cut: some of the queued writes made it, in order, but nobody was told.
 void Group::crash(std::size_t i) {
   Server& server = servers_[i];
-  const std::size_t survive = rng_.below(server.disk.queue.size() + 1);
+  const std::size_t survive = rng_.chance(50) ? 0 : rng_.below(server.disk.queue.size() + 1);
   for (std::size_t n = 0; n < survive; ++n) finish_write(i);
   coverage_.lost_writes += server.disk.queue.size();
   server.disk.queue.clear();
@@ -125,6 +125,15 @@ void Group::deliver(std::size_t from, std::vector<Outgoing> messages) {
   }
 }
 
+// A message to a server that is down often waits for it on the way. What a server asked of its own
+// disk dies with it.
+void Group::arrive(Flight flight) {
+  const Server& server = servers_[flight.to];
+  if (server.core) return step(flight.to, flight.input);
+  if (flight.from == flight.to || rng_.chance(30)) return;
+  network_.insert({server.up_at + link_delay(), std::move(flight)});
+}
+
 // Reads what is durable, as a server's pool does; sometimes the read fails.
 void Group::load(std::size_t i, const NeedEntries& need) {
   ++coverage_.loads;
@@ -170,7 +179,7 @@ void Group::obey(std::size_t i, Output& out) {
 // or a term was ordered, and a restart in time for the same election.
 void Group::forget_promise(std::size_t i, HardState before) {
   Server& server = servers_[i];
-  if (!options_.faults || server.core->hard_state() == before || !rng_.chance(8)) return;
+  if (!options_.faults || server.core->hard_state() == before || !rng_.chance(20)) return;
   crash(i);
   server.up_at = now_ + std::chrono::milliseconds(1 + rng_.below(30));
 }
@@ -234,8 +243,7 @@ void Group::run(Duration duration) {
   while (!violation_ && next_event() < end) {
     now_ = std::max(now_, next_event());
     while (!network_.empty() && network_.begin()->first <= now_) {
-      const Flight flight = std::move(network_.extract(network_.begin()).mapped());
-      step(flight.to, flight.input);
+      arrive(std::move(network_.extract(network_.begin()).mapped()));
     }
     for (std::size_t i = 0; i < servers_.size(); ++i) {
       Server& server = servers_[i];

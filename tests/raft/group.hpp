@@ -90,6 +90,7 @@ class Group {
   void obey(std::size_t i, Output& out);
   void forget_promise(std::size_t i, HardState before);
   void deliver(std::size_t from, std::vector<Outgoing> messages);
+  void arrive(Flight flight);
   void load(std::size_t i, const NeedEntries& need);
   void order(std::size_t i, Write write);
   void finish_write(std::size_t i);

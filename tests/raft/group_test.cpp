@@ -29,7 +29,7 @@ GroupOptions options_of(std::uint64_t seed) {
   if (seed % 3 == 0) options.base = at(1000, 7);
   options.raft = tight();
   // Candidates that wake together split the votes, and ask for them in the same terms.
-  if (seed % 4 < 2) options.raft.election_timeout_max = options.raft.election_timeout_min + 20ms;
+  if (seed % 4 < 2) options.raft.election_timeout_max = options.raft.election_timeout_min + 5ms;
   return options;
 }
 
