@@ -1,0 +1,226 @@
+#include "server/client_link.hpp"
+
+#include <random>
+#include <utility>
+
+#include "kuilt/detail/overloaded.hpp"
+
+namespace kuilt::server {
+namespace {
+
+constexpr std::size_t author_bytes_max = 128;
+constexpr std::size_t room_bytes_max = 128;
+constexpr std::size_t pending_overhead = 128;  // What a waiting proposal costs besides its bytes.
+
+// RFC 6455, 7.4.1.
+constexpr std::uint16_t close_going_away = 1001;
+constexpr std::uint16_t close_policy = 1008;
+constexpr std::uint16_t close_try_later = 1013;
+
+std::uint16_t close_code_for(ErrorCode code) {
+  if (code == ErrorCode::draining || code == ErrorCode::stopped) return close_going_away;
+  if (code == ErrorCode::busy || code == ErrorCode::too_many_clients) return close_try_later;
+  return close_policy;
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += (c >= 0x20 && c != 0x7f) || c < 0 ? c : '?';
+  return out;
+}
+
+}  // namespace
+
+SessionId random_session() {
+  std::random_device device;
+  const auto half = [&device] { return (std::uint64_t{device()} << 32) | device(); };
+  const std::uint64_t high = half();
+  return {high, half() | 1U};  // Never all zero, which would mean none.
+}
+
+ClientLink::ClientLink(cluster::LinkId id, std::shared_ptr<transport::Seam> seam,
+                       const Facts& facts, ClientLinkOwner& owner)
+    : id_(id),
+      seam_(std::move(seam)),
+      facts_(facts),
+      owner_(owner),
+      encoding_(wire::encoding_of(seam_->subprotocol()).value_or(wire::Encoding::protobuf)) {}
+
+void ClientLink::start() {
+  seam_->start({
+      .on_frame = [this](const Bytes& frame) { on_frame(frame); },
+      .on_drained = [this] { owner_.drained(id_); },
+      .on_closed = [this](const Error& reason) { owner_.closed(id_, reason); },
+  });
+}
+
+void ClientLink::on_frame(const Bytes& frame) {
+  if (closing_) return;
+  auto message = wire::decode_client(frame, encoding_);
+  if (!message) return close_with(message.error());
+  const bool is_hello = std::holds_alternative<wire::Hello>(*message);
+  if (!admitted_ && !is_hello) {
+    return close_with(Error(ErrorCode::hello_expected,
+                            "the first message on a link must be a hello; see docs/protocol.md"));
+  }
+  const auto on_message = Overloaded{
+      [&](const wire::Hello& hello) { on_hello(hello); },
+      [&](wire::Propose& propose) { on_propose(std::move(propose)); },
+      [&](wire::Observe& wanted) { owner_.observe(id_, encoding_, std::move(wanted)); },
+      [&](const wire::Credit& credit) { owner_.credit(id_, credit); },
+      [&](const wire::Unobserve& unobserve) { owner_.unobserve(id_, unobserve.room); },
+  };
+  std::visit(on_message, *message);
+}
+
+void ClientLink::on_hello(const wire::Hello& hello) {
+  if (admitted_) {
+    return close_with(Error(ErrorCode::bad_frame, "a second hello on the same link"));
+  }
+  if (auto complaint = complaint_about(hello)) return close_with(*complaint);
+  admitted_ = true;
+  client_ = hello.client;
+  number_ = hello.link;
+  author_ = hello.name.empty() ? "anonymous" : printable(hello.name);
+  seam_->admit();
+  owner_.admitted(id_, hello);
+  send(welcome());
+}
+
+std::optional<Error> ClientLink::complaint_about(const wire::Hello& hello) const {
+  if (hello.version_min > wire::client_version_max ||
+      hello.version_max < wire::client_version_min) {
+    return Error(ErrorCode::version_unsupported,
+                 "the client speaks versions " + std::to_string(hello.version_min) + " to " +
+                     std::to_string(hello.version_max) + ", this server " +
+                     std::to_string(wire::client_version_min) + " to " +
+                     std::to_string(wire::client_version_max));
+  }
+  const ClusterId ours = facts_.configuration.cluster;
+  if (!hello.cluster.is_none() && hello.cluster != ours) {
+    return Error(ErrorCode::wrong_cluster, "the client wants cluster " + hello.cluster.text() +
+                                               ", this is a server of " + ours.text());
+  }
+  if (hello.name.size() > author_bytes_max) {
+    return Error(ErrorCode::invalid_argument, "the name has " + std::to_string(hello.name.size()) +
+                                                  " bytes, the limit is " +
+                                                  std::to_string(author_bytes_max));
+  }
+  return std::nullopt;
+}
+
+wire::Welcome ClientLink::welcome() const {
+  return {
+      .version = wire::client_version_max,
+      .features = 0,
+      .server = facts_.node,
+      .server_name = facts_.name,
+      .cluster = facts_.configuration.cluster,
+      .history = facts_.configuration.history,
+      .log_id = 0,
+      .commit = owner_.commit(),
+      .leader = owner_.leader().name,
+      .leader_url = owner_.leader().url,
+      .endpoints = facts_.endpoints,
+      .heartbeat_interval = facts_.client_heartbeat_interval,
+      .limits = facts_.limits,
+      .principal = author_,
+  };
+}
+
+void ClientLink::on_propose(wire::Propose propose) {
+  std::vector<wire::Proposal> taken;
+  std::vector<wire::Answer> refused;
+  for (wire::Proposal& proposal : propose.proposals) {
+    const std::size_t bytes = proposal.command.size() + proposal.room.size() + pending_overhead;
+    if (pending_bytes_ + bytes > facts_.limits.window_bytes_max && !pending_.empty()) {
+      refused.push_back({proposal.number,
+                         wire::RefusedOutcome{ErrorCode::busy,
+                                              "this link has " + std::to_string(pending_bytes_) +
+                                                  " bytes of unanswered proposals, the limit is " +
+                                                  std::to_string(facts_.limits.window_bytes_max),
+                                              true, std::chrono::milliseconds(100)}});
+      continue;
+    }
+    if (proposal.room.size() > room_bytes_max) {
+      refused.push_back(
+          {proposal.number,
+           wire::RefusedOutcome{ErrorCode::invalid_argument,
+                                "the room's name has " + std::to_string(proposal.room.size()) +
+                                    " bytes, the limit is " + std::to_string(room_bytes_max),
+                                true, Duration{}}});
+      continue;
+    }
+    Pending pending{.number = proposal.number, .bytes = bytes};
+    if (proposal.session.is_none()) enter_own_session(proposal, pending);
+    proposal.author = author_;
+    proposal.number = ++proposals_;
+    pending_.emplace(proposal.number, pending);
+    pending_bytes_ += bytes;
+    taken.push_back(std::move(proposal));
+  }
+  if (!refused.empty()) send(wire::Answers{std::move(refused)});
+  if (!taken.empty()) owner_.submit(id_, std::move(taken));
+}
+
+void ClientLink::enter_own_session(wire::Proposal& proposal, Pending& pending) {
+  if (!own_session_) own_session_ = OwnSession{random_session(), owner_.commit().index, {}, {}};
+  OwnSession& session = *own_session_;
+  session.last = session.last.next();
+  session.waiting.insert(session.last);
+  proposal.session = session.id;
+  proposal.birth = session.birth;
+  proposal.request_id = session.last;
+  proposal.floor = RequestId(session.waiting.begin()->value() - 1);
+  pending.link_request = session.last;
+  pending.link_session = session.id;
+}
+
+void ClientLink::answer(const std::vector<wire::Answer>& answers) {
+  wire::Answers out;
+  for (const wire::Answer& answer : answers) {
+    const auto found = pending_.find(answer.number);
+    if (found == pending_.end()) continue;  // Answered before.
+    const Pending pending = found->second;
+    pending_.erase(found);
+    pending_bytes_ -= pending.bytes;
+    settle(pending, answer.outcome);
+    out.answers.push_back({pending.number, answer.outcome});
+  }
+  if (!out.answers.empty()) send(out);
+}
+
+void ClientLink::settle(const Pending& pending, const wire::Outcome& outcome) {
+  if (!own_session_ || pending.link_session != own_session_->id) return;
+  own_session_->waiting.erase(pending.link_request);
+  const auto* refused = std::get_if<wire::RefusedOutcome>(&outcome);
+  if (refused != nullptr && refused->code == ErrorCode::session_expired) own_session_.reset();
+}
+
+bool ClientLink::send_shared(const Bytes& frame) {
+  if (closing_) return false;
+  if (seam_->send({frame})) return true;
+  closing_ = true;
+  seam_->abort();  // It reads nothing, so a farewell would never arrive either.
+  return false;
+}
+
+void ClientLink::send(const wire::ServerMessage& message) {
+  send_shared(wire::encode(message, encoding_));
+}
+
+void ClientLink::dismiss(wire::Goodbye goodbye) {
+  if (closing_) return;
+  const std::uint16_t code = close_code_for(goodbye.code);
+  const std::string reason(name_of(goodbye.code));
+  send(wire::ServerMessage(std::move(goodbye)));
+  if (closing_) return;
+  closing_ = true;
+  seam_->close(code, reason);
+}
+
+void ClientLink::close_with(const Error& error) {
+  dismiss({.code = error.code(), .message = error.message(), .retry_after = {}, .endpoints = {}});
+}
+
+}  // namespace kuilt::server

@@ -1,0 +1,76 @@
+#include "server/core_thread.hpp"
+
+#include <utility>
+
+namespace kuilt::server {
+namespace {
+
+constexpr Duration view_interval = std::chrono::milliseconds(20);
+
+}  // namespace
+
+CoreThread::CoreThread(const cluster::MachineOptions& options, cluster::MachineBoot boot,
+                       std::uint64_t seed)
+    : machine_(options, std::move(boot), seed, now()) {
+  publish_view();
+}
+
+CoreThread::~CoreThread() { stop(); }
+
+void CoreThread::start(CoreDuties duties) {
+  duties_ = std::move(duties);
+  thread_ = std::thread([this] { run(); });
+}
+
+void CoreThread::stop() {
+  inbox_.close();
+  if (thread_.joinable()) thread_.join();
+}
+
+CoreView CoreThread::view() const {
+  const std::lock_guard lock(view_mutex_);
+  return view_;
+}
+
+void CoreThread::run() {
+  Instant wake_at = now();
+  while (!inbox_.closed()) {
+    std::vector<cluster::Input> inputs = inbox_.wait(wake_at);
+    if (inputs.empty()) inputs.emplace_back(cluster::Tick{});
+    cluster::Output output = machine_.step(now(), std::move(inputs));
+    wake_at = output.wake_at;
+    const bool led_anew = output.leadership.has_value();
+    carry_out(std::move(output));
+    if (led_anew || now() - viewed_at_ >= view_interval) publish_view();
+  }
+}
+
+void CoreThread::carry_out(cluster::Output output) {
+  if (!output.writes.empty()) duties_.write(std::move(output.writes));
+  if (!output.send.empty()) duties_.send(std::move(output.send));
+  for (const raft::NeedEntries& need : output.loads) duties_.load(need);
+  // The feed first: whoever has an answer may look for its entry.
+  if (output.committed) duties_.publish(std::move(output.committed));
+  if (!output.answers.empty()) duties_.answer(std::move(output.answers));
+  if (output.leadership) duties_.lead(*output.leadership);
+}
+
+void CoreThread::publish_view() {
+  const raft::Core& core = machine_.raft();
+  CoreView view{
+      .role = core.role(),
+      .term = core.term(),
+      .leader = core.leader(),
+      .last = core.last(),
+      .commit = core.commit_index(),
+      .durable = core.durable_index(),
+      .waiting = machine_.waiting(),
+      .sessions = machine_.sessions().size(),
+      .counters = machine_.counters(),
+  };
+  viewed_at_ = now();
+  const std::lock_guard lock(view_mutex_);
+  view_ = std::move(view);
+}
+
+}  // namespace kuilt::server

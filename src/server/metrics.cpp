@@ -1,0 +1,143 @@
+#include "server/metrics.hpp"
+
+#include <utility>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <nlohmann/json.hpp>
+
+namespace kuilt::server {
+namespace {
+
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+prometheus::ClientMetric with_value(MetricType type, double value) {
+  prometheus::ClientMetric metric;
+  if (type == MetricType::Gauge) {
+    metric.gauge.value = value;
+  } else {
+    metric.counter.value = value;
+  }
+  return metric;
+}
+
+class Families {
+ public:
+  template <class Value>
+  void gauge(const char* name, const char* help, Value value) {
+    add(name, help, MetricType::Gauge, static_cast<double>(value));
+  }
+  template <class Value>
+  void counter(const char* name, const char* help, Value value) {
+    add(name, help, MetricType::Counter, static_cast<double>(value));
+  }
+  void refusals(const std::map<std::string, std::uint64_t>& by_name) {
+    MetricFamily family{"kuilt_peer_messages_refused_total",
+                        "Messages of other servers that were not obeyed, by reason",
+                        MetricType::Counter,
+                        {}};
+    for (const auto& [reason, count] : by_name) {
+      auto metric = with_value(MetricType::Counter, static_cast<double>(count));
+      metric.label = {{"reason", reason}};
+      family.metric.push_back(std::move(metric));
+    }
+    if (!family.metric.empty()) families_.push_back(std::move(family));
+  }
+  [[nodiscard]] std::string text() const {
+    return prometheus::TextSerializer().Serialize(families_);
+  }
+
+ private:
+  void add(const char* name, const char* help, MetricType type, double value) {
+    families_.push_back({name, help, type, {with_value(type, value)}});
+  }
+
+  std::vector<MetricFamily> families_;
+};
+
+void add_core(Families& out, const CoreView& view) {
+  const cluster::Counters& counted = view.counters;
+  out.gauge("kuilt_term", "Current term", view.term.value());
+  out.gauge("kuilt_is_leader", "1 if this server leads", view.role == raft::Role::leader);
+  out.gauge("kuilt_has_leader", "1 if this server knows a leader", view.leader.has_value());
+  out.gauge("kuilt_commit_index", "Last committed index", view.commit.value());
+  out.gauge("kuilt_last_index", "Last index of the log", view.last.index.value());
+  out.gauge("kuilt_durable_index", "Last index on this server's disk", view.durable.value());
+  out.gauge("kuilt_waiting_proposals", "Proposals without an outcome", view.waiting);
+  out.gauge("kuilt_sessions", "Sessions in the table", view.sessions);
+  out.counter("kuilt_proposals_total", "Proposals taken from clients", counted.proposals);
+  out.counter("kuilt_appended_total", "Commands appended as leader", counted.appended);
+  out.counter("kuilt_suppressed_repeats_total", "Repeats kept out of the log",
+              counted.suppressed_repeats);
+  out.counter("kuilt_committed_repeats_total", "Of these, repeats of a committed entry",
+              counted.committed_repeats);
+  out.counter("kuilt_forwards_total", "Batches passed on to a leader", counted.forwards);
+  out.counter("kuilt_reforwards_total", "Proposals passed on again", counted.reforwards);
+  out.counter("kuilt_lost_forwards_total", "Forwards without an answer in time",
+              counted.lost_forwards);
+  out.counter("kuilt_stale_answers_total", "Answers of an earlier number or term, ignored",
+              counted.stale_answers);
+  out.counter("kuilt_truncations_total", "Times a new leader took back the end of the log",
+              counted.truncations);
+  out.counter("kuilt_truncated_entries_total", "Entries taken back", counted.truncated_entries);
+  out.counter("kuilt_elections_won_total", "Elections won", counted.elections_won);
+  out.counter("kuilt_refused_busy_total", "Proposals refused as busy", counted.refused_busy);
+  out.refusals(counted.refused_peer_messages);
+}
+
+void add_log(Families& out, const LogThread::Figures& log) {
+  out.counter("kuilt_log_syncs_total", "Batches synced, one fdatasync each", log.batches);
+  out.counter("kuilt_log_entries_total", "Entries written", log.entries);
+  out.counter("kuilt_log_bytes_total", "Bytes written", log.bytes);
+  out.counter("kuilt_log_sync_seconds_total", "Time spent in fdatasync",
+              static_cast<double>(log.sync_nanoseconds) * 1e-9);
+}
+
+void add_clients(Families& out, const ShardFigures& shards) {
+  out.gauge("kuilt_clients", "Admitted client links", shards.clients);
+  out.gauge("kuilt_client_queued_bytes", "Bytes queued for clients", shards.queued_bytes);
+  out.counter("kuilt_feed_frames_total", "Feed frames sent", shards.feed.frames_sent);
+  out.counter("kuilt_feed_frames_encoded_total", "Feed frames encoded", shards.feed.frames_encoded);
+  out.counter("kuilt_feed_entries_total", "Entries sent to learners", shards.feed.entries_sent);
+  out.counter("kuilt_feed_loads_total", "Reads of old log for learners", shards.feed.loads);
+  out.counter("kuilt_resumes_total", "Learners that resumed", shards.feed.resumes);
+  out.counter("kuilt_held_resumes_total", "Resumes ahead of this server, held",
+              shards.feed.held_resumes);
+}
+
+}  // namespace
+
+std::string metrics_text(const Node& node) {
+  Families out;
+  add_core(out, node.core_view());
+  add_log(out, node.log_figures());
+  add_clients(out, node.shard_figures());
+  out.gauge("kuilt_peers_linked", "Links to other servers", node.status().peers_linked);
+  return out.text();
+}
+
+std::string status_json(const Node& node) {
+  const ServerStatus status = node.status();
+  const LogThread::Figures log = node.log_figures();
+  const nlohmann::ordered_json row = {{"name", status.name},
+                                      {"id", status.id.text()},
+                                      {"cluster", status.cluster.text()},
+                                      {"history", status.history.text()},
+                                      {"role", status.role},
+                                      {"term", status.term.value()},
+                                      {"leader", status.leader},
+                                      {"commit", status.commit.value()},
+                                      {"last", status.last.value()},
+                                      {"durable", status.durable.value()},
+                                      {"clients", status.clients},
+                                      {"voters", status.voters},
+                                      {"peers_linked", status.peers_linked},
+                                      {"log_bytes_written", log.bytes},
+                                      {"log_syncs", log.batches},
+                                      {"failure", status.failure}};
+  return row.dump();
+}
+
+}  // namespace kuilt::server

@@ -1,0 +1,226 @@
+#include "server/node.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "server/client_link.hpp"
+
+namespace kuilt::server {
+namespace {
+
+cluster::MachineOptions machine_options(const ServerOptions& options) {
+  cluster::MachineOptions machine;
+  machine.raft.heartbeat_interval = options.heartbeat_interval;
+  machine.raft.election_timeout_min = options.election_timeout_min;
+  machine.raft.election_timeout_max = options.election_timeout_max;
+  return machine;
+}
+
+std::size_t shard_count(const ServerOptions& options) {
+  if (options.shards > 0) return std::min(options.shards, shards_max);
+  const std::size_t cores = std::thread::hardware_concurrency();
+  return std::clamp<std::size_t>(cores > 2 ? cores - 2 : 1, 1, shards_max);
+}
+
+std::uint64_t random_seed() { return random_session().low(); }
+
+// Enough for a window of answers and one feed frame; what a slow reader may pin at most.
+constexpr std::size_t client_outbox_bytes_max = std::size_t{4} << 20;
+
+}  // namespace
+
+Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
+    : options_(std::move(parts.options)),
+      facts_(std::move(parts.facts)),
+      directory_(std::move(parts.directory)),
+      disk_(std::move(parts.disk)),
+      on_failed_(std::move(on_failed)),
+      core_(machine_options(options_), std::move(parts.boots.machine), random_seed()),
+      log_(*disk_, std::move(parts.wal),
+           [this](Result<raft::WriteSeq> written) { on_written(std::move(written)); }),
+      reads_(log_) {
+  start_shards(parts.boots.feed);
+  peers_ = parts.connect_peers([this](cluster::Input input) { core_.put(std::move(input)); });
+  core_.start(core_duties());
+}
+
+Node::~Node() {
+  listener_.reset();
+  core_.stop();
+  peers_.reset();
+  reads_.stop();
+  shards_.clear();
+  log_.stop();
+}
+
+void Node::on_written(Result<raft::WriteSeq> written) {
+  if (written) return core_.put(raft::Written{*written});
+  {
+    const std::lock_guard lock(failure_mutex_);
+    failure_ = written.error().message();
+  }
+  on_failed_(written.error());
+}
+
+void Node::start_shards(const cluster::FeedBoot& boot) {
+  cluster::FeedOptions feed_options;
+  feed_options.endpoints = facts_.other_endpoints();
+  const std::size_t count = shard_count(options_);
+  for (std::size_t number = 0; number < count; ++number) {
+    shards_.push_back(std::make_unique<Shard>(ShardOptions{.number = number}, facts_, feed_options,
+                                              boot, registry_, shard_events(number)));
+  }
+}
+
+ShardEvents Node::shard_events(std::size_t number) {
+  return {
+      .to_core = [this](cluster::Input input) { core_.put(std::move(input)); },
+      .load =
+          [this, number](const cluster::FeedLoad& load) {
+            const auto on_done = [this, number,
+                                  of = load.number](Result<std::vector<raft::Entry>> entries) {
+              shards_.at(number)->loaded(of, std::move(entries));
+            };
+            reads_.read(load.first, load.last, load.bytes_max, on_done);
+          },
+      .evict = [this](cluster::LinkId link) { shards_.at(shard_of(link))->evict(link); },
+  };
+}
+
+CoreDuties Node::core_duties() {
+  return {
+      .write = [this](std::vector<raft::Write> writes) { log_.submit(std::move(writes)); },
+      .send = [this](std::vector<cluster::PeerSend> sends) { peers_->send(std::move(sends)); },
+      .load =
+          [this](const raft::NeedEntries& need) {
+            const auto on_done = [this, need](Result<std::vector<raft::Entry>> entries) {
+              // A failed read is answered with nothing: the core asks again later.
+              std::vector<raft::Entry> found;
+              if (entries) found = *std::move(entries);
+              core_.put(raft::Loaded{need.peer, need.first, std::move(found)});
+            };
+            reads_.read(need.first, need.last, need.bytes_max, on_done);
+          },
+      .publish =
+          [this](const std::shared_ptr<const cluster::CommittedBatch>& batch) {
+            for (const auto& shard : shards_) shard->publish(batch);
+          },
+      .answer = [this](std::vector<cluster::Answered> answers) { answer(std::move(answers)); },
+      .lead = [this](const cluster::Leadership& leadership) { on_leadership(leadership); },
+  };
+}
+
+void Node::answer(std::vector<cluster::Answered> answers) {
+  if (shards_.size() == 1) return shards_.front()->answer(std::move(answers));
+  std::vector<std::vector<cluster::Answered>> by_shard(shards_.size());
+  for (cluster::Answered& answered : answers) {
+    by_shard.at(shard_of(answered.link)).push_back(std::move(answered));
+  }
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (!by_shard[i].empty()) shards_[i]->answer(std::move(by_shard[i]));
+  }
+}
+
+void Node::on_leadership(const cluster::Leadership& leadership) {
+  LeaderView view;
+  const raft::Member* member =
+      leadership.leader ? facts_.configuration.find(*leadership.leader) : nullptr;
+  if (member != nullptr) view = {member->name, member->client_url};
+  for (const auto& shard : shards_) shard->led_by(view);
+}
+
+Status Node::admit_clients() {
+  const auto rules = transport::AcceptRules{
+      .subprotocols = {"kuilt.v1", "kuilt.v1.json"},
+      .allowed_origins = options_.allow_origins,
+      .allowed_hosts = options_.allow_hosts,
+      .origin_required = false,
+      .links_max = options_.clients_max,
+      .links_per_address_max = options_.clients_max,
+      .text_subprotocol = "kuilt.v1.json",
+  };
+  transport::SeamLimits limits;
+  limits.first_frame_bytes_max = wire::hello_bytes_max;
+  limits.frame_bytes_max = facts_.limits.frame_bytes_max;
+  limits.outbox_bytes_max = client_outbox_bytes_max;
+  // Links are dealt out in turn. `listen` hands a Seam over on the executor that it chose.
+  const auto next = std::make_shared<std::size_t>(0);
+  const auto choose = [this, next] { return shards_.at((*next)++ % shards_.size())->executor(); };
+  const auto on_seam = [this](std::shared_ptr<transport::Seam> seam) {
+    for (const auto& shard : shards_) {
+      if (shard->executor() == seam->executor()) return shard->adopt(std::move(seam));
+    }
+  };
+  auto listener = transport::listen(shards_.front()->executor(), options_.listen, rules, limits,
+                                    choose, on_seam);
+  if (!listener) return std::move(listener).error().within("listen for clients");
+  listener_ = *std::move(listener);
+  return Done{};
+}
+
+void Node::drain(Duration patience) {
+  draining_ = true;
+  if (listener_) listener_->stop();
+  for (const auto& shard : shards_) {
+    shard->drain({.code = ErrorCode::draining,
+                  .message = "server " + facts_.name + " is shutting down",
+                  .retry_after = {},
+                  .endpoints = facts_.other_endpoints()});
+  }
+  const Instant deadline = now() + patience;
+  while (listener_ && listener_->links() > 0 && now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+std::string Node::client_url() const {
+  if (!options_.advertise.empty()) return options_.advertise;
+  return listener_ ? "ws://" + listener_->address() : "";
+}
+
+ShardFigures Node::shard_figures() const {
+  ShardFigures sum;
+  for (const auto& shard : shards_) {
+    const ShardFigures one = shard->figures();
+    sum.clients += one.clients;
+    sum.queued_bytes += one.queued_bytes;
+    sum.feed.frames_sent += one.feed.frames_sent;
+    sum.feed.entries_sent += one.feed.entries_sent;
+    sum.feed.frames_encoded += one.feed.frames_encoded;
+    sum.feed.held_resumes += one.feed.held_resumes;
+    sum.feed.resumes_mid_batch += one.feed.resumes_mid_batch;
+    sum.feed.resumes += one.feed.resumes;
+    sum.feed.loads += one.feed.loads;
+  }
+  return sum;
+}
+
+bool Node::is_ready() const { return !draining_ && core_.view().leader.has_value(); }
+
+ServerStatus Node::status() const {
+  const CoreView view = core_.view();
+  const raft::Member* leader = view.leader ? facts_.configuration.find(*view.leader) : nullptr;
+  const auto voters =
+      std::count_if(facts_.configuration.members.begin(), facts_.configuration.members.end(),
+                    [](const raft::Member& member) { return member.voter; });
+  const std::lock_guard lock(failure_mutex_);
+  return {
+      .name = facts_.name,
+      .id = facts_.node,
+      .cluster = facts_.configuration.cluster,
+      .history = facts_.configuration.history,
+      .role = failure_.empty() ? std::string(raft::name_of(view.role)) : "stopped",
+      .term = view.term,
+      .leader = leader != nullptr ? leader->name : "",
+      .commit = view.commit,
+      .last = view.last.index,
+      .durable = view.durable,
+      .clients = shard_figures().clients,
+      .voters = static_cast<std::size_t>(voters),
+      .peers_linked = peers_->linked(),
+      .failure = failure_,
+  };
+}
+
+}  // namespace kuilt::server

@@ -1,0 +1,86 @@
+// node.hpp: one voter with its threads: core, log, reads, peers and shards, wired together.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/boot.hpp"
+#include "kuilt/server.hpp"
+#include "server/core_thread.hpp"
+#include "server/facts.hpp"
+#include "server/log_thread.hpp"
+#include "server/peers.hpp"
+#include "server/read_thread.hpp"
+#include "server/shard.hpp"
+#include "transport/seam.hpp"
+
+namespace kuilt::server {
+
+/// What a node is made of, once its directory is open and its place in the cluster known.
+struct NodeParts {
+  ServerOptions options;
+  Facts facts;
+  std::shared_ptr<void> directory;  ///< Holds the lock as long as the node lives.
+  std::shared_ptr<storage::Disk> disk;
+  std::unique_ptr<storage::Wal> wal;
+  cluster::BootBuilder::Boots boots;
+  /// Makes the way to the other voters; inputs may come before the core runs.
+  std::function<std::unique_ptr<PeerTransport>(ToCore)> connect_peers;
+};
+
+/// Threads: runs its own (docs/ARCHITECTURE.md). Public calls from any thread.
+/// Ownership: destruction stops everything, in the order in which nobody is left without a partner:
+/// clients, peers, core, log.
+class Node {
+ public:
+  /// `on_failed` is told once, from the log thread, if the disk fails (rule 12).
+  Node(NodeParts parts, std::function<void(const Error&)> on_failed);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  /// Admits clients.
+  Status admit_clients();
+  /// Takes no new clients and tells those that are there where to go; returns once they are gone,
+  /// after `patience` at the latest.
+  void drain(Duration patience);
+
+  [[nodiscard]] const Facts& facts() const { return facts_; }
+  [[nodiscard]] ServerStatus status() const;
+  /// "ws://host:port" once clients are admitted.
+  [[nodiscard]] std::string client_url() const;
+  [[nodiscard]] CoreView core_view() const { return core_.view(); }
+  [[nodiscard]] LogThread::Figures log_figures() const { return log_.figures(); }
+  [[nodiscard]] ShardFigures shard_figures() const;  ///< Of all shards together.
+  [[nodiscard]] bool is_ready() const;               ///< Has a leader, and is not draining.
+
+ private:
+  void on_written(Result<raft::WriteSeq> written);
+  void start_shards(const cluster::FeedBoot& boot);
+  [[nodiscard]] CoreDuties core_duties();
+  [[nodiscard]] ShardEvents shard_events(std::size_t number);
+  void answer(std::vector<cluster::Answered> answers);
+  void on_leadership(const cluster::Leadership& leadership);
+
+  const ServerOptions options_;
+  Facts facts_;
+  std::shared_ptr<void> directory_;
+  std::shared_ptr<storage::Disk> disk_;
+  std::function<void(const Error&)> on_failed_;
+  std::atomic<bool> draining_ = false;
+  mutable std::mutex failure_mutex_;
+  std::string failure_;
+  LinkRegistry registry_;
+  CoreThread core_;
+  LogThread log_;
+  ReadThread reads_;
+  std::unique_ptr<PeerTransport> peers_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<transport::Listener> listener_;
+};
+
+}  // namespace kuilt::server

@@ -1,0 +1,339 @@
+#include "server/open.hpp"
+
+#include <mutex>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "server/client_link.hpp"
+#include "server/founders.hpp"
+#include "server/peer_links.hpp"
+#include "storage/memory_disk.hpp"
+#include "storage/posix_directory.hpp"
+#include "storage/posix_disk.hpp"
+#include "wire/entry.hpp"
+
+namespace kuilt::server {
+namespace {
+
+namespace net = boost::asio;
+
+template <class AnyId>
+AnyId random_id() {
+  const SessionId random = random_session();
+  return {random.high(), random.low()};
+}
+
+/// MemoryDisk for several threads: the log writes while others read.
+class SharedMemoryDisk final : public storage::Disk {
+ public:
+  Status perform(const storage::DiskOp& op) override {
+    const std::lock_guard lock(mutex_);
+    return disk_.perform(op);
+  }
+  Result<std::vector<storage::FileInfo>> list() override {
+    const std::lock_guard lock(mutex_);
+    return disk_.list();
+  }
+  Result<Bytes> read(const storage::FileName& file, std::uint64_t offset,
+                     std::size_t bytes) override {
+    const std::lock_guard lock(mutex_);
+    return disk_.read(file, offset, bytes);
+  }
+
+ private:
+  std::mutex mutex_;
+  storage::MemoryDisk disk_;
+};
+
+storage::WalOptions wal_options(const ServerOptions& options, const raft::Parameters& parameters) {
+  storage::WalOptions wal;
+  wal.segment_bytes = options.segment_bytes;
+  wal.record_bytes_max = parameters.command_bytes_max + 4096;
+  return wal;
+}
+
+/// The founding record becomes the first entry, committed by agreement: all members hold it.
+Status write_founding(storage::Disk& disk, const storage::WalOptions& options,
+                      const storage::Identity& identity, const raft::Configuration& record) {
+  auto wal = storage::Wal::create(disk, options, identity, Position{}, Rng(random_session().low()));
+  if (!wal) return std::move(wal).error();
+  const Position first{Index(1), Term(1)};
+  raft::Write write{.seq = raft::WriteSeq(1),
+                    .hard = {Term(1), NodeId{}},
+                    .truncate_after = std::nullopt,
+                    .entries = {},
+                    .commit = first.index};
+  write.entries.push_back(wire::encode_configuration(
+      first, LogTime{}, std::make_shared<const raft::Configuration>(record)));
+  const storage::Batch batch = (*wal)->plan({&write, 1}).batch;
+  for (const storage::DiskOp& op : batch.ops) {
+    if (Status status = disk.perform(op); !status) return status;
+  }
+  (*wal)->done();
+  return Done{};
+}
+
+struct Recovery {
+  std::unique_ptr<storage::Wal> wal;
+  cluster::BootBuilder::Boots boots;
+};
+
+Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options,
+                         const storage::Identity& identity, BootId boot) {
+  cluster::BootBuilder builder(Position{}, cluster::FeedOptions{}.checkpoint_interval);
+  auto opened = storage::Wal::open(disk, options, identity, Rng(random_session().low()),
+                                   [&builder](const raft::Entry& entry, bool committed) {
+                                     return builder.take(entry, committed);
+                                   });
+  if (!opened) return std::move(opened).error().within("recover the log");
+  storage::Recovered& found = opened->recovered;
+  auto boots = std::move(builder).finish({.self = identity.node,
+                                          .boot = boot,
+                                          .hard = found.hard,
+                                          .terms = std::move(found.terms),
+                                          .last = found.last,
+                                          .tail = std::move(found.tail),
+                                          .commit = found.commit});
+  if (!boots) return std::move(boots).error().within("recover the log");
+  return Recovery{std::move(opened->wal), *std::move(boots)};
+}
+
+wire::Limits limits_of(const raft::Parameters& parameters) {
+  return {.command_bytes_max = parameters.command_bytes_max,
+          .frame_bytes_max = wire::client_frame_bytes_max(parameters.command_bytes_max),
+          .window_bytes_max = std::max<std::uint64_t>(parameters.command_bytes_max, 1U << 20) +
+                              (std::uint64_t{64} << 10),
+          .session_window = parameters.session_window};
+}
+
+Facts facts_of(const ServerOptions& options, const raft::Configuration& record, NodeId self,
+               BootId boot) {
+  Facts facts{.node = self,
+              .boot = boot,
+              .name = record.find(self)->name,
+              .configuration = record,
+              .endpoints = {},
+              .limits = limits_of(record.parameters),
+              .client_heartbeat_interval = options.client_heartbeat_interval};
+  const std::string own = options.advertise.empty() ? "ws://" + options.listen : options.advertise;
+  facts.endpoints.push_back(own);
+  for (const raft::Member& member : record.members) {
+    if (member.id != self) facts.endpoints.push_back(member.client_url);
+  }
+  return facts;
+}
+
+/// Once founded: members are linked, and a server that is still founding is told the record.
+PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks>& links,
+                             const ToCore& to_core, const NodeEvents& events) {
+  const auto strangers = std::make_shared<std::set<NodeId>>();
+  const std::weak_ptr<PeerLinks> weak = links;
+  const raft::Configuration record = facts.configuration;
+  return {
+      .on_up = [=](const wire::PeerHello& hello) -> Status {
+        if (hello.cluster.is_none()) {
+          strangers->insert(hello.node);
+        } else if (record.find(hello.node) == nullptr) {
+          return Error(ErrorCode::unknown_node, "node " + hello.node.text() + " (" + hello.name +
+                                                    ") is not a member of cluster " +
+                                                    record.cluster.text());
+        } else {
+          to_core(cluster::PeerUp{hello.node});
+        }
+        return Done{};
+      },
+      .on_down =
+          [=](NodeId peer) {
+            if (strangers->erase(peer) == 0) to_core(cluster::PeerDown{peer});
+          },
+      .on_message =
+          [=](NodeId from, wire::PeerMessage message) {
+            if (!strangers->contains(from)) {
+              if (auto input = for_machine(from, std::move(message))) to_core(*std::move(input));
+            } else if (std::holds_alternative<wire::FoundingOffer>(message)) {
+              const wire::FoundingHold hold{wire::encode_configuration_record(record), true};
+              if (const auto alive = weak.lock()) alive->send(from, hold);
+            }
+          },
+      .on_refused =
+          [news = events.on_news](const std::string& peer, const Error& error) {
+            news("server " + peer + ": " + std::string(name_of(error.code())) + ": " +
+                 error.message());
+          },
+  };
+}
+
+/// A cluster of one; or the record that all founding servers agree on.
+Result<raft::Configuration> found(const ServerOptions& options, NodeId self,
+                                  const std::shared_ptr<PeerLinks>& links, BootId boot,
+                                  const NodeEvents& events) {
+  const std::string url = options.advertise.empty() ? "ws://" + options.listen : options.advertise;
+  if (options.found.size() > 1) return found_together(options, self, boot, url, *links, events);
+  std::vector<raft::Member> alone = {{self, options.name, options.peer_listen, url, true}};
+  return founding_record(std::move(alone), {});
+}
+
+Result<std::unique_ptr<storage::DataDirectory>> open_directory(const std::string& path) {
+  auto directory = storage::DataDirectory::open(path);
+  if (!directory) return directory;
+  if (!(*directory)->node()) {
+    if (Status status = (*directory)->mint(random_id<NodeId>()); !status) {
+      return std::move(status).error();
+    }
+  }
+  return directory;
+}
+
+Status resolve_ports(ServerOptions& options) {
+  for (std::string* address : {&options.listen, &options.peer_listen}) {
+    auto real = with_real_port(*address);
+    if (!real) return std::move(real).error();
+    *address = *std::move(real);
+  }
+  return Done{};
+}
+
+/// The links to other servers; null for a cluster of one.
+Result<std::shared_ptr<PeerLinks>> make_links(const ServerOptions& options, NodeId self,
+                                              BootId boot, const NodeEvents& events) {
+  auto secret = load_secret(options.secret_file);
+  if (!secret) return std::move(secret).error();
+  PeerLinkOptions link_options;
+  link_options.listen = options.peer_listen;
+  link_options.secret = *std::move(secret);
+  const PeerIdentity nobody_yet{self, boot, options.name, {}, {}};
+  const PeerLinkEvents deaf{
+      .on_up = [](const wire::PeerHello&) -> Status {
+        return Error(ErrorCode::busy, "this server is still starting");
+      },
+      .on_down = [](NodeId) {},
+      .on_message = [](NodeId, const wire::PeerMessage&) {},
+      .on_refused = [news = events.on_news](
+                        const std::string& peer,
+                        const Error& error) { news("server " + peer + ": " + error.message()); }};
+  auto links = std::make_shared<PeerLinks>(std::move(link_options), nobody_yet, deaf);
+  if (Status status = links->listen(); !status) return std::move(status).error();
+  return links;
+}
+
+std::function<std::unique_ptr<PeerTransport>(ToCore)> peers_over(
+    const std::shared_ptr<PeerLinks>& links, const Facts& facts, const NodeEvents& events) {
+  return [links, facts, events](const ToCore& to_core) -> std::unique_ptr<PeerTransport> {
+    if (!links) return std::make_unique<NoPeers>();
+    std::vector<PeerTarget> targets;
+    for (const raft::Member& member : facts.configuration.members) {
+      if (member.id != facts.node) targets.push_back({member.name, member.peer_url});
+    }
+    const PeerIdentity identity{facts.node, facts.boot, facts.name, facts.configuration.cluster,
+                                facts.configuration.history};
+    links->be(identity, member_events(facts, links, to_core, events), std::move(targets));
+    return std::make_unique<WebSocketPeers>(links);
+  };
+}
+
+}  // namespace
+
+Result<std::string> with_real_port(const std::string& address) {
+  if (!address.ends_with(":0")) return address;
+  const std::string host = address.substr(0, address.size() - 2);
+  net::io_context io;
+  boost::system::error_code error;
+  const auto parsed = net::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+  if (error) return Error(ErrorCode::invalid_argument, "\"" + address + "\" is not IP:PORT");
+  net::ip::tcp::acceptor acceptor(io);
+  acceptor.open(net::ip::tcp::endpoint(parsed, 0).protocol(), error);
+  if (!error) acceptor.bind({parsed, 0}, error);
+  const auto bound = acceptor.local_endpoint(error);
+  if (error) return Error(ErrorCode::io, Effect::none, "bind " + address + ": " + error.message());
+  return host + ":" + std::to_string(bound.port());
+}
+
+Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents& events) {
+  if (Status status = complaint_about(options); !status) return std::move(status).error();
+  if (Status status = resolve_ports(options); !status) return std::move(status).error();
+  auto opened = open_directory(options.data);
+  if (!opened) return std::move(opened).error();
+  std::shared_ptr<storage::DataDirectory> directory = *std::move(opened);
+  const NodeId self = *directory->node();
+  const auto boot = random_id<BootId>();
+  auto disk = storage::PosixDisk::open(directory->log_path());
+  if (!disk) return std::move(disk).error();
+
+  std::shared_ptr<PeerLinks> links;
+  const bool has_peers = options.found.size() > 1 || !options.secret_file.empty();
+  if (has_peers) {
+    auto made = make_links(options, self, boot, events);
+    if (!made) return std::move(made).error();
+    links = *std::move(made);
+  }
+  if (!directory->identity()) {
+    auto record = found(options, self, links, boot, events);
+    if (!record) return std::move(record).error().within("found the cluster");
+    const storage::Identity identity{record->cluster, record->history, self};
+    Status status =
+        write_founding(**disk, wal_options(options, record->parameters), identity, *record);
+    if (status) status = directory->bind(record->cluster, record->history);
+    if (!status) return std::move(status).error().within("write the founding record");
+  }
+  auto recovery = recover(**disk, wal_options(options, {}), *directory->identity(), boot);
+  if (!recovery) return std::move(recovery).error();
+  const raft::Configuration& record = *recovery->boots.machine.raft.configuration;
+  if (record.members.size() > 1 && !links) {
+    return Error(ErrorCode::invalid_argument,
+                 "cluster " + record.cluster.text() + " has " +
+                     std::to_string(record.members.size()) +
+                     " servers, which prove themselves to each other: give --secret-file FILE");
+  }
+  Facts facts = facts_of(options, record, self, boot);
+  auto connect = peers_over(record.members.size() > 1 ? links : nullptr, facts, events);
+  return std::make_unique<Node>(
+      NodeParts{std::move(options), std::move(facts), directory, *std::move(disk),
+                std::move(recovery->wal), std::move(recovery->boots), std::move(connect)},
+      events.on_failed);
+}
+
+Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options,
+                                             const raft::Configuration& record, NodeId self,
+                                             const std::shared_ptr<VoterMesh>& mesh,
+                                             const NodeEvents& events) {
+  const storage::Identity identity{record.cluster, record.history, self};
+  std::shared_ptr<storage::DataDirectory> directory;
+  std::shared_ptr<storage::Disk> disk = std::make_shared<SharedMemoryDisk>();
+  bool is_new = true;
+  if (!options.data.empty()) {
+    auto opened = storage::DataDirectory::open(options.data);
+    if (!opened) return std::move(opened).error();
+    directory = *std::move(opened);
+    is_new = !directory->identity();
+    if (Status status = directory->check(identity); !is_new && !status) {
+      return std::move(status).error();
+    }
+    if (!directory->node()) {
+      if (Status status = directory->mint(self); !status) return std::move(status).error();
+    }
+    auto posix = storage::PosixDisk::open(directory->log_path());
+    if (!posix) return std::move(posix).error();
+    disk = *std::move(posix);
+  }
+  const storage::WalOptions wal = wal_options(options, record.parameters);
+  if (is_new) {
+    Status status = write_founding(*disk, wal, identity, record);
+    if (status && directory) status = directory->bind(record.cluster, record.history);
+    if (!status) return std::move(status).error().within("write the founding record");
+  }
+  const auto boot = random_id<BootId>();
+  auto recovery = recover(*disk, wal, identity, boot);
+  if (!recovery) return std::move(recovery).error();
+  Facts facts = facts_of(options, record, self, boot);
+  const auto connect = [mesh, self](ToCore to_core) {
+    return mesh->join(self, std::move(to_core));
+  };
+  return std::make_unique<Node>(
+      NodeParts{std::move(options), std::move(facts), directory, disk, std::move(recovery->wal),
+                std::move(recovery->boots), connect},
+      events.on_failed);
+}
+
+}  // namespace kuilt::server

@@ -1,0 +1,70 @@
+#include "server/peers.hpp"
+
+#include <utility>
+
+#include "kuilt/detail/overloaded.hpp"
+
+namespace kuilt::server {
+
+std::optional<cluster::FromPeer> for_machine(NodeId from, wire::PeerMessage message) {
+  using Wanted = std::optional<cluster::FromPeer>;
+  const auto on_message = Overloaded{
+      [&](raft::Message& m) -> Wanted { return cluster::FromPeer{from, std::move(m)}; },
+      [&](wire::Forward& m) -> Wanted { return cluster::FromPeer{from, std::move(m)}; },
+      [&](wire::ForwardReply& m) -> Wanted { return cluster::FromPeer{from, std::move(m)}; },
+      [](const wire::PeerHello&) -> Wanted { return std::nullopt; },
+      [](const wire::PeerProof&) -> Wanted { return std::nullopt; },
+      [](const wire::FoundingOffer&) -> Wanted { return std::nullopt; },
+      [](const wire::FoundingHold&) -> Wanted { return std::nullopt; },
+      [](const wire::PeerGoodbye&) -> Wanted { return std::nullopt; },
+  };
+  return std::visit(on_message, message);
+}
+
+class VoterMesh::End final : public PeerTransport {
+ public:
+  End(std::shared_ptr<VoterMesh> mesh, NodeId self) : mesh_(std::move(mesh)), self_(self) {}
+  ~End() override { mesh_->leave(self_); }
+
+  void send(std::vector<cluster::PeerSend> messages) override {
+    for (const cluster::PeerSend& message : messages) mesh_->deliver(self_, message);
+  }
+  [[nodiscard]] std::size_t linked() const override { return mesh_->others(self_); }
+
+ private:
+  std::shared_ptr<VoterMesh> mesh_;
+  NodeId self_;
+};
+
+std::unique_ptr<PeerTransport> VoterMesh::join(NodeId self, ToCore to_core) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [other, to_other] : members_) {
+    to_other(cluster::PeerUp{self});
+    to_core(cluster::PeerUp{other});
+  }
+  members_.insert_or_assign(self, std::move(to_core));
+  return std::make_unique<End>(shared_from_this(), self);
+}
+
+void VoterMesh::leave(NodeId self) {
+  const std::lock_guard lock(mutex_);
+  members_.erase(self);
+  for (const auto& [other, to_other] : members_) to_other(cluster::PeerDown{self});
+}
+
+void VoterMesh::deliver(NodeId from, const cluster::PeerSend& send) {
+  auto decoded = wire::decode_peer(wire::encode(send.message));
+  KUILT_CHECK(decoded.has_value());  // We encoded it a line ago.
+  auto input = for_machine(from, *std::move(decoded));
+  KUILT_CHECK(input.has_value());  // A machine sends nothing else.
+  const std::lock_guard lock(mutex_);
+  const auto member = members_.find(send.to);
+  if (member != members_.end()) member->second(*std::move(input));
+}
+
+std::size_t VoterMesh::others(NodeId self) const {
+  const std::lock_guard lock(mutex_);
+  return members_.size() - members_.count(self);
+}
+
+}  // namespace kuilt::server

@@ -1,0 +1,64 @@
+// peers.hpp: how one server reaches the others. Two ways: WebSocket links, or a mesh in one
+// process.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "cluster/machine.hpp"
+#include "wire/peer_messages.hpp"
+
+namespace kuilt::server {
+
+/// What arrives from peers that have proven that they belong. Called on the transport's thread.
+using ToCore = std::function<void(cluster::Input)>;
+
+/// The messages that servers exchange once they run: the rest belongs to greeting and founding.
+/// Nothing, if `message` is one of those.
+[[nodiscard]] std::optional<cluster::FromPeer> for_machine(NodeId from, wire::PeerMessage message);
+
+class PeerTransport {
+ public:
+  virtual ~PeerTransport() = default;
+  /// Sends what can be sent; a message to a peer without a link is dropped, as a lossy network
+  /// would. Any thread.
+  virtual void send(std::vector<cluster::PeerSend> messages) = 0;
+  /// Peers with a link now. Any thread.
+  [[nodiscard]] virtual std::size_t linked() const = 0;
+};
+
+/// For a cluster of one.
+class NoPeers final : public PeerTransport {
+ public:
+  void send(std::vector<cluster::PeerSend> /*messages*/) override {}
+  [[nodiscard]] std::size_t linked() const override { return 0; }
+};
+
+/// The complete graph of m voters in one process (K_m): every frame goes through the same codecs
+/// as on a socket.
+///
+/// Threads: any; a frame is delivered on the sender's thread, into the receiver's inbox.
+/// Ownership: shared by the members' transports; a member that leaves is down for the others.
+class VoterMesh : public std::enable_shared_from_this<VoterMesh> {
+ public:
+  /// A member's own end. Peers that are there already are up at once, on both sides.
+  [[nodiscard]] std::unique_ptr<PeerTransport> join(NodeId self, ToCore to_core);
+
+ private:
+  class End;
+  void leave(NodeId self);
+  void deliver(NodeId from, const cluster::PeerSend& send);
+  [[nodiscard]] std::size_t others(NodeId self) const;
+
+  mutable std::mutex mutex_;
+  std::map<NodeId, ToCore> members_;
+};
+
+}  // namespace kuilt::server

@@ -1,0 +1,221 @@
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "kuilt/server.hpp"
+#include "server/admin.hpp"
+#include "server/founding.hpp"
+#include "server/node.hpp"
+#include "server/open.hpp"
+
+namespace kuilt {
+
+namespace net = boost::asio;
+using server::Node;
+
+namespace {
+
+constexpr Duration drain_patience = std::chrono::seconds(3);
+constexpr Duration news_interval = std::chrono::milliseconds(50);
+
+}  // namespace
+
+struct ServerCluster::Impl {
+  struct Member {
+    std::string name;
+    std::unique_ptr<Node> node;  // Null once stopped.
+  };
+
+  Impl() = default;
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  ~Impl() {
+    admin.reset();  // It looks at the nodes.
+    for (Member& member : members) member.node.reset();
+  }
+
+  server::NodeEvents events() {
+    return {.on_failed =
+                [this](const Error& error) {
+                  tell("stopping: " + error.message());
+                  failed = true;
+                },
+            .on_news = [this](const std::string& line) { tell(line); }};
+  }
+  void tell(const std::string& line) {
+    const std::lock_guard lock(news_mutex);
+    if (on_news) on_news(line);
+  }
+  std::string summary() const;
+
+  mutable std::mutex mutex;  // Guards the members' lifetime.
+  std::vector<Member> members;
+  std::string admin_listen;
+  std::unique_ptr<server::Admin> admin;
+  std::mutex news_mutex;
+  std::function<void(const std::string&)> on_news;
+  std::atomic<bool> failed = false;
+};
+
+ServerCluster::ServerCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ServerCluster::ServerCluster(ServerCluster&&) noexcept = default;
+ServerCluster& ServerCluster::operator=(ServerCluster&&) noexcept = default;
+ServerCluster::~ServerCluster() = default;
+
+Result<ServerCluster> ServerCluster::open(ServerOptions options) {
+  auto impl = std::make_unique<Impl>();
+  impl->on_news = options.on_news;
+  impl->admin_listen = options.admin_listen;
+  const std::string name = options.name;
+  auto node = server::open_node(std::move(options), impl->events());
+  if (!node) return std::move(node).error();
+  impl->members.push_back({name, *std::move(node)});
+  return ServerCluster(std::move(impl));
+}
+
+Result<ServerCluster> ServerCluster::in_process(InProcessOptions options) {
+  if (options.voters == 0) {
+    return Error(ErrorCode::invalid_argument, "a cluster of 0 voters decides nothing; give 1 or 3");
+  }
+  if (options.voters % 2 == 0) {
+    std::fprintf(stderr, "kuilt: %zu voters survive no more failures than %zu do\n", options.voters,
+                 options.voters - 1);
+  }
+  auto impl = std::make_unique<Impl>();
+  std::vector<raft::Member> members;
+  std::vector<ServerOptions> all;
+  for (std::size_t i = 0; i < options.voters; ++i) {
+    ServerOptions one;
+    one.name = i < 26 ? std::string(1, static_cast<char>('a' + i)) : "n" + std::to_string(i);
+    one.data = options.directory.empty() ? "" : options.directory + "/" + one.name;
+    one.segment_bytes = options.directory.empty() ? std::uint64_t{4} << 20 : one.segment_bytes;
+    one.shards = 1;
+    auto listen = server::with_real_port("127.0.0.1:0");
+    if (!listen) return std::move(listen).error();
+    one.listen = *std::move(listen);
+    members.push_back({NodeId::named(one.name), one.name, one.name, "ws://" + one.listen, true});
+    all.push_back(std::move(one));
+  }
+  const raft::Configuration record = server::founding_record(std::move(members), {});
+  const auto mesh = std::make_shared<server::VoterMesh>();
+  for (ServerOptions& one : all) {
+    const std::string name = one.name;
+    auto node =
+        server::open_mesh_node(std::move(one), record, NodeId::named(name), mesh, impl->events());
+    if (!node) return std::move(node).error().within("voter " + name);
+    impl->members.push_back({name, *std::move(node)});
+  }
+  return ServerCluster(std::move(impl));
+}
+
+Status ServerCluster::start() {
+  const std::lock_guard lock(impl_->mutex);
+  for (Impl::Member& member : impl_->members) {
+    if (!member.node) continue;
+    if (Status status = member.node->admit_clients(); !status) return status;
+  }
+  if (impl_->admin_listen.empty()) return Done{};
+  auto admin = server::Admin::open(impl_->admin_listen, *impl_->members.front().node);
+  if (!admin) return std::move(admin).error().within("listen for administration");
+  impl_->admin = *std::move(admin);
+  return Done{};
+}
+
+ClusterEndpoints ServerCluster::endpoints() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<std::string> urls;
+  for (const Impl::Member& member : impl_->members) {
+    if (member.node) urls.push_back(member.node->client_url());
+  }
+  return ClusterEndpoints(std::move(urls));
+}
+
+std::vector<ServerStatus> ServerCluster::status() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<ServerStatus> rows;
+  for (const Impl::Member& member : impl_->members) {
+    ServerStatus row;
+    row.name = member.name;
+    row.role = "stopped";
+    rows.push_back(member.node ? member.node->status() : row);
+  }
+  return rows;
+}
+
+std::string ServerCluster::leader() const {
+  const std::vector<ServerStatus> rows = status();
+  const ServerStatus* newest = nullptr;
+  for (const ServerStatus& row : rows) {
+    if (row.leader.empty()) continue;
+    if (newest == nullptr || row.term > newest->term) newest = &row;
+  }
+  return newest == nullptr ? "" : newest->leader;
+}
+
+Status ServerCluster::stop(const std::string& name) {
+  std::unique_ptr<Node> stopped;
+  const std::lock_guard lock(impl_->mutex);
+  for (Impl::Member& member : impl_->members) {
+    if (member.name != name || !member.node) continue;
+    if (&member == &impl_->members.front()) impl_->admin.reset();
+    stopped = std::move(member.node);
+    return Done{};
+  }
+  return Error(ErrorCode::invalid_argument, "no server \"" + name + "\" runs in this process");
+}
+
+Status ServerCluster::drain() {
+  const std::lock_guard lock(impl_->mutex);
+  for (Impl::Member& member : impl_->members) {
+    if (member.node) member.node->drain(drain_patience);
+  }
+  impl_->admin.reset();
+  for (Impl::Member& member : impl_->members) member.node.reset();
+  return Done{};
+}
+
+/// What the operator wants to know at a glance; equal as long as nothing changed.
+std::string ServerCluster::Impl::summary() const {
+  const ServerStatus row = members.front().node->status();
+  if (row.leader.empty())
+    return "no leader, " + std::to_string(row.peers_linked + 1) + " of " +
+           std::to_string(row.voters) + " linked";
+  return "ready: leader " + row.leader + ", " + std::to_string(row.peers_linked + 1) + " of " +
+         std::to_string(row.voters) + " linked";
+}
+
+int ServerCluster::run_until_signal() {
+  net::io_context loop(1);
+  net::signal_set signals(loop, SIGTERM, SIGINT);
+  signals.async_wait([&loop](const boost::system::error_code&, int) { loop.stop(); });
+  net::steady_timer timer(loop);
+  std::string told;
+  const std::function<void()> look = [&] {
+    if (impl_->failed) return loop.stop();
+    if (std::string line = impl_->summary(); line != told) {
+      impl_->tell(line);
+      told = std::move(line);
+    }
+    timer.expires_after(news_interval);
+    timer.async_wait([&look](const boost::system::error_code& error) {
+      if (!error) look();
+    });
+  };
+  look();
+  loop.run();
+  if (impl_->failed) return info(ErrorCode::io).exit_code;
+  impl_->tell("draining");
+  const Status status = drain();
+  return status ? 0 : info(status.error().code()).exit_code;
+}
+
+}  // namespace kuilt

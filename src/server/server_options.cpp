@@ -1,0 +1,117 @@
+// Checks of what a server is started with: every complaint names the value, the limit, the way out.
+#include <set>
+#include <string>
+
+#include "kuilt/server.hpp"
+#include "raft/core.hpp"
+
+namespace kuilt {
+namespace {
+
+Error invalid(const std::string& what) { return Error(ErrorCode::invalid_argument, what); }
+
+std::string milliseconds(Duration value) {
+  return std::to_string(value / std::chrono::milliseconds(1)) + " ms";
+}
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address.starts_with("localhost:") ||
+         address.starts_with("[::1]:");
+}
+
+Status check_address(const char* option, const std::string& address) {
+  const auto colon = address.rfind(':');
+  const bool has_port = colon != std::string::npos && colon + 1 < address.size() &&
+                        address.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+  if (has_port && colon > 0 && std::stoul("0" + address.substr(colon + 1, 6)) <= 65535)
+    return Done{};
+  return invalid(std::string(option) + ": \"" + address +
+                 "\" is not HOST:PORT with a port up to 65535");
+}
+
+Status check_addresses(const ServerOptions& options) {
+  if (Status status = check_address("--listen", options.listen); !status) return status;
+  if (Status status = check_address("--peer-listen", options.peer_listen); !status) return status;
+  if (!options.admin_listen.empty()) {
+    if (Status status = check_address("--admin-listen", options.admin_listen); !status)
+      return status;
+  }
+  if (!options.advertise.empty() && !options.advertise.starts_with("ws://")) {
+    return invalid("--advertise: \"" + options.advertise + "\" is not ws://HOST:PORT");
+  }
+  const bool wildcard =
+      options.listen.starts_with("0.0.0.0:") || options.listen.starts_with("[::]:");
+  if (wildcard && options.advertise.empty()) {
+    return invalid(
+        "--listen " + options.listen +
+        ": clients can't be sent to a wildcard address; give --advertise ws://HOST:PORT");
+  }
+  if (!is_loopback(options.listen) && !options.insecure_clients) {
+    return invalid(
+        "--listen " + options.listen +
+        " is not loopback, and clients prove nothing in this version: anyone who reaches "
+        "it may propose. Give --insecure-clients if that is what you want");
+  }
+  return Done{};
+}
+
+Status check_founding(const ServerOptions& options) {
+  std::set<std::string> names;
+  for (const FoundingMember& member : options.found) {
+    if (!names.insert(member.name).second) {
+      return invalid("--found names \"" + member.name + "\" twice");
+    }
+  }
+  if (options.found.size() > 7) {
+    return invalid("--found lists " + std::to_string(options.found.size()) +
+                   " servers, the limit is 7: further voters only slow the cluster down");
+  }
+  if (options.found.empty()) return Done{};
+  if (!names.contains(options.name)) {
+    return invalid("--found does not list this server, --name " + options.name);
+  }
+  if (options.found.size() > 1 && options.secret_file.empty()) {
+    return invalid(
+        "--found lists " + std::to_string(options.found.size()) +
+        " servers, which prove themselves to each other: make a secret with `kuilt secret "
+        "new FILE`, copy it to all, and give --secret-file FILE");
+  }
+  return Done{};
+}
+
+Status check_timing(const ServerOptions& options) {
+  raft::Options raft;
+  raft.heartbeat_interval = options.heartbeat_interval;
+  raft.election_timeout_min = options.election_timeout_min;
+  raft.election_timeout_max = options.election_timeout_max;
+  if (const auto complaint = raft::complaint_about(raft)) return invalid(*complaint);
+  if (options.client_heartbeat_interval < std::chrono::milliseconds(10) ||
+      options.client_heartbeat_interval > std::chrono::seconds(10)) {
+    return invalid("the client heartbeat of " + milliseconds(options.client_heartbeat_interval) +
+                   " is outside 10 ms to 10 s");
+  }
+  return Done{};
+}
+
+}  // namespace
+
+Status complaint_about(const ServerOptions& options) {
+  if (options.name.empty() || options.name.size() > 64 ||
+      options.name.find_first_of("=, \t\n") != std::string::npos) {
+    return invalid("--name: \"" + options.name +
+                   "\" is empty, over 64 bytes, or has '=', ',' or a blank");
+  }
+  if (options.clients_max == 0) return invalid("--clients-max is 0; a server needs room for one");
+  if (options.shards > 64) {
+    return invalid("--shards is " + std::to_string(options.shards) + ", the limit is 64");
+  }
+  if (options.segment_bytes < (std::uint64_t{4} << 20)) {
+    return invalid("segments of " + std::to_string(options.segment_bytes) +
+                   " bytes are below the limit of 4 MiB: a batch would not fit");
+  }
+  if (Status status = check_addresses(options); !status) return status;
+  if (Status status = check_founding(options); !status) return status;
+  return check_timing(options);
+}
+
+}  // namespace kuilt
