@@ -1,5 +1,6 @@
 #include "server/core_thread.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace kuilt::server {
@@ -41,7 +42,11 @@ void CoreThread::run() {
     wake_at = output.wake_at;
     const bool led_anew = output.leadership.has_value();
     carry_out(std::move(output));
-    if (led_anew || now() - viewed_at_ >= view_interval) publish_view();
+    if (led_anew || now() - viewed_at_ >= view_interval) {
+      publish_view();
+    } else {
+      wake_at = std::min(wake_at, viewed_at_ + view_interval);  // So that no view grows older.
+    }
   }
 }
 
