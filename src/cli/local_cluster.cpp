@@ -1,0 +1,303 @@
+#include "cli/local_cluster.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/http_get.hpp"
+#include "server/secret.hpp"
+
+namespace kuilt::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string why() { return std::strerror(errno); }
+
+/// A port that was free a moment ago. Several are held together, so that they differ.
+class PortHolder {
+ public:
+  ~PortHolder() {
+    for (const int socket : sockets_) ::close(socket);
+  }
+  Result<std::string> take() {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) return Error(ErrorCode::io, Effect::none, "open a socket: " + why());
+    sockets_.push_back(socket);
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* raw = reinterpret_cast<sockaddr*>(&address);
+    if (::bind(socket, raw, size) != 0 || ::getsockname(socket, raw, &size) != 0) {
+      return Error(ErrorCode::io, Effect::none, "find a free port: " + why());
+    }
+    return "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+
+ private:
+  std::vector<int> sockets_;
+};
+
+/// Between fork and exec: only calls that are safe there.
+[[noreturn]] void become(const std::vector<char*>& arguments, int log) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // Nobody outlives the test or the demo.
+  ::dup2(log, STDOUT_FILENO);
+  ::dup2(log, STDERR_FILENO);
+  ::setpgid(0, 0);  // Ctrl-C is for the parent, which decides what to do with its servers.
+  ::execv(arguments.front(), arguments.data());
+  ::_exit(127);
+}
+
+int exit_status(int raw) { return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw); }
+
+}  // namespace
+
+Result<LocalCluster> LocalCluster::prepare(LocalClusterOptions options) {
+  LocalCluster cluster(std::move(options));
+  if (Status status = cluster.lay_out(); !status) return std::move(status).error();
+  return cluster;
+}
+
+LocalCluster::LocalCluster(LocalCluster&& other) noexcept
+    : options_(std::move(other.options_)), servers_(std::exchange(other.servers_, {})) {}
+
+LocalCluster& LocalCluster::operator=(LocalCluster&& other) noexcept {
+  std::swap(options_, other.options_);
+  std::swap(servers_, other.servers_);
+  return *this;
+}
+
+LocalCluster::~LocalCluster() {
+  for (LocalServer& server : servers_) {
+    if (server.pid < 0) continue;
+    ::kill(server.pid, SIGKILL);
+    ::waitpid(server.pid, nullptr, 0);
+  }
+}
+
+Status LocalCluster::lay_out() {
+  std::error_code error;
+  fs::create_directories(options_.directory, error);
+  if (error) {
+    return Error(ErrorCode::directory_unwritable,
+                 "make directory " + options_.directory + ": " + error.message());
+  }
+  if (is_laid_out(options_.directory)) return read_layout();
+  PortHolder ports;
+  for (std::size_t i = 0; i < options_.servers; ++i) {
+    LocalServer server;
+    server.name = std::string(1, static_cast<char>('a' + i));
+    for (std::string* address :
+         {&server.client_address, &server.peer_address, &server.admin_address}) {
+      auto port = ports.take();
+      if (!port) return std::move(port).error();
+      *address = *std::move(port);
+    }
+    server.data = options_.directory + "/" + server.name;
+    server.log_file = options_.directory + "/" + server.name + ".log";
+    servers_.push_back(std::move(server));
+  }
+  if (options_.servers > 1) {
+    if (Status status = server::create_secret(secret_file()); !status) return status;
+  }
+  return write_layout();
+}
+
+Status LocalCluster::write_layout() const {
+  nlohmann::json layout = nlohmann::json::array();
+  for (const LocalServer& server : servers_) {
+    layout.push_back({{"name", server.name},
+                      {"client", server.client_address},
+                      {"peer", server.peer_address},
+                      {"admin", server.admin_address}});
+  }
+  std::ofstream file(layout_file());
+  file << layout.dump(2) << '\n';
+  if (!file.flush()) {
+    return Error(ErrorCode::io, Effect::none, "write " + layout_file() + ": " + why());
+  }
+  return Done{};
+}
+
+bool LocalCluster::is_laid_out(const std::string& directory) {
+  std::error_code error;
+  return fs::exists(directory + "/cluster", error);
+}
+
+Status LocalCluster::read_layout() {
+  std::ifstream file(layout_file());
+  const auto layout = nlohmann::json::parse(file, nullptr, false);
+  if (!layout.is_array()) {
+    return Error(ErrorCode::corrupt, layout_file() + " is not what was written there");
+  }
+  if (layout.size() != options_.servers) {
+    return Error(ErrorCode::usage, options_.directory + " holds a cluster of " +
+                                       std::to_string(layout.size()) + " servers, not " +
+                                       std::to_string(options_.servers) +
+                                       ": the number is fixed when it is founded");
+  }
+  for (const auto& row : layout) {
+    LocalServer server{.name = row.value("name", ""),
+                       .client_address = row.value("client", ""),
+                       .peer_address = row.value("peer", ""),
+                       .admin_address = row.value("admin", ""),
+                       .data = {},
+                       .log_file = {}};
+    server.data = options_.directory + "/" + server.name;
+    server.log_file = options_.directory + "/" + server.name + ".log";
+    servers_.push_back(std::move(server));
+  }
+  return Done{};
+}
+
+std::vector<std::string> LocalCluster::command_line(const LocalServer& server) const {
+  std::vector<std::string> line = {options_.binary,  "serve",
+                                   "--name",         server.name,
+                                   "--data",         server.data,
+                                   "--listen",       server.client_address,
+                                   "--peer-listen",  server.peer_address,
+                                   "--admin-listen", server.admin_address};
+  if (servers_.size() > 1) {
+    std::string found;
+    for (const LocalServer& other : servers_) {
+      found += (found.empty() ? "" : ",") + other.name + "=" + other.peer_address;
+    }
+    line.insert(line.end(), {"--found", found, "--secret-file", secret_file()});
+  }
+  line.insert(line.end(), options_.extra_flags.begin(), options_.extra_flags.end());
+  return line;
+}
+
+Status LocalCluster::start(std::size_t place) {
+  LocalServer& server = servers_.at(place);
+  KUILT_CHECK(server.pid < 0);
+  std::vector<std::string> line = command_line(server);
+  std::vector<char*> arguments;
+  for (std::string& argument : line) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
+  const int log = ::open(server.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (log < 0) return Error(ErrorCode::io, Effect::none, "open " + server.log_file + ": " + why());
+  const pid_t pid = ::fork();
+  if (pid == 0) become(arguments, log);
+  ::close(log);
+  if (pid < 0) return Error(ErrorCode::io, Effect::none, "start server: " + why());
+  server.pid = pid;
+  return Done{};
+}
+
+Status LocalCluster::start_all() {
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    if (servers_[i].pid >= 0) continue;
+    if (Status status = start(i); !status) return status;
+  }
+  return Done{};
+}
+
+std::optional<int> LocalCluster::ended(std::size_t place) {
+  LocalServer& server = servers_.at(place);
+  if (server.pid < 0) return std::nullopt;
+  int raw = 0;
+  if (::waitpid(server.pid, &raw, WNOHANG) != server.pid) return std::nullopt;
+  server.pid = -1;
+  return exit_status(raw);
+}
+
+Result<std::optional<int>> LocalCluster::signal(std::size_t place, int number) {
+  LocalServer& server = servers_.at(place);
+  if (server.pid < 0 || ::kill(server.pid, number) != 0) {
+    return Error(ErrorCode::invalid_argument, "server " + server.name + " does not run");
+  }
+  if (number != SIGKILL && number != SIGTERM) return std::optional<int>{};
+  int raw = 0;
+  ::waitpid(server.pid, &raw, 0);
+  server.pid = -1;
+  return std::optional(exit_status(raw));
+}
+
+void LocalCluster::stop_all(std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (const LocalServer& server : servers_) {
+    if (server.pid >= 0) ::kill(server.pid, SIGTERM);
+  }
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    while (servers_[i].pid >= 0 && !ended(i)) {
+      if (std::chrono::steady_clock::now() > deadline) ::kill(servers_[i].pid, SIGKILL);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+}
+
+std::string LocalCluster::last_words(std::size_t place) const {
+  std::ifstream file(servers_.at(place).log_file);
+  std::string words;
+  bool is_error = false;
+  for (std::string line; std::getline(file, line);) {
+    if (is_error && !line.starts_with("error ")) continue;
+    is_error = line.starts_with("error ");
+    words = line;
+  }
+  return words;
+}
+
+Result<LocalStatus> LocalCluster::status(std::size_t place) const {
+  const LocalServer& server = servers_.at(place);
+  auto body = http_get(server.admin_address, "/status", std::chrono::seconds(2));
+  if (!body) return std::move(body).error().within("ask server " + server.name);
+  const auto row = nlohmann::json::parse(*body, nullptr, false);
+  if (!row.is_object()) {
+    return Error(ErrorCode::bad_frame, "server " + server.name + " answered no JSON object");
+  }
+  return LocalStatus{.role = row.value("role", ""),
+                     .leader = row.value("leader", ""),
+                     .term = row.value("term", std::uint64_t{0}),
+                     .commit = row.value("commit", std::uint64_t{0}),
+                     .last = row.value("last", std::uint64_t{0}),
+                     .clients = row.value("clients", std::size_t{0}),
+                     .peers_linked = row.value("peers_linked", std::size_t{0})};
+}
+
+Result<std::size_t> LocalCluster::await_leader(std::chrono::milliseconds patience) const {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (std::chrono::steady_clock::now() < deadline) {
+    std::vector<std::size_t> votes(servers_.size());
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      if (servers_[i].pid < 0) continue;
+      const auto answer = status(i);
+      if (!answer) continue;
+      for (std::size_t j = 0; j < servers_.size(); ++j) {
+        if (servers_[j].pid >= 0 && servers_[j].name == answer->leader) votes[j] += 1;
+      }
+    }
+    const auto most = std::max_element(votes.begin(), votes.end());
+    if (*most > servers_.size() / 2) return static_cast<std::size_t>(most - votes.begin());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return Error(ErrorCode::no_leader, "no leader within " + std::to_string(patience.count()) +
+                                         " ms; see the logs in " + options_.directory);
+}
+
+ClusterEndpoints LocalCluster::endpoints() const {
+  std::vector<std::string> urls;
+  for (const LocalServer& server : servers_) urls.push_back("ws://" + server.client_address);
+  return ClusterEndpoints(std::move(urls));
+}
+
+}  // namespace kuilt::cli

@@ -1,0 +1,107 @@
+#include "cli/proposals.hpp"
+
+#include <cstdio>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/link_news.hpp"
+#include "cli/output.hpp"
+
+namespace kuilt::cli {
+
+Proposals::Proposals(ClusterClient client, ProposalsOptions options)
+    : options_(std::move(options)), client_(std::move(client)) {}
+
+bool Proposals::goes_on() const { return status_ == 0 && !unread_ && interrupt() == 0; }
+
+bool Proposals::propose(const std::string& command) {
+  std::uint64_t number = 0;
+  {
+    std::unique_lock lock(mutex_);
+    await_at_most(options_.in_flight_max - 1, lock);
+    if (!goes_on()) return false;
+    number = first_ + slots_.size();
+    slots_.push_back({.begun = Clock::now(), .took = {}, .result = std::nullopt});
+  }
+  client_.propose(command, {.deadline = options_.deadline, .room = options_.room})
+      .then([this, number](Result<Receipt> result) { done(number, std::move(result)); });
+  return true;
+}
+
+int Proposals::finish() {
+  std::unique_lock lock(mutex_);
+  if (await_at_most(0, lock)) return status_;
+  given_up_ = true;
+  std::fprintf(stderr, "interrupted: %zu commands have no outcome; they may be committed\n",
+               slots_.size());
+  return interrupted_status;
+}
+
+bool Proposals::await_at_most(std::size_t count, std::unique_lock<std::mutex>& lock) {
+  // A signal handler can't notify: so often it is looked for.
+  constexpr auto look_interval = std::chrono::milliseconds(100);
+  while (slots_.size() > count && interrupt() == 0) changed_.wait_for(lock, look_interval);
+  return slots_.size() <= count;
+}
+
+void Proposals::done(std::uint64_t number, Result<Receipt> result) {
+  const std::lock_guard lock(mutex_);
+  if (given_up_) return;
+  Slot& slot = slots_.at(number - first_);
+  slot.took = Clock::now() - slot.begun;
+  slot.result.emplace(std::move(result));
+  while (!slots_.empty() && slots_.front().result) {
+    print(first_, slots_.front());
+    slots_.pop_front();
+    first_ += 1;
+  }
+  changed_.notify_all();
+}
+
+void Proposals::print(std::uint64_t number, const Slot& slot) {
+  if (options_.json) return print_json(number, slot);
+  print_text(number, slot);
+}
+
+void Proposals::print_text(std::uint64_t number, const Slot& slot) {
+  if (!*slot.result) {
+    Error error = slot.result->error();
+    if (options_.numbered) error = std::move(error).within("line " + std::to_string(number));
+    return failed(report(error));
+  }
+  const Receipt& receipt = **slot.result;
+  const std::string index = std::to_string(receipt.index.value());
+  const std::string line = receipt.duplicate ? "duplicate of " + index
+                                             : "committed " + index + " term " +
+                                                   std::to_string(receipt.term.value()) + " in " +
+                                                   text_of(slot.took);
+  if (!put_line(line)) unread_ = true;
+}
+
+void Proposals::print_json(std::uint64_t number, const Slot& slot) {
+  nlohmann::ordered_json out = {{"line", number}};
+  if (*slot.result) {
+    const Receipt& receipt = **slot.result;
+    out["index"] = receipt.index.value();
+    out["term"] = receipt.term.value();
+    out["duplicate"] = receipt.duplicate;
+    out["microseconds"] = slot.took / std::chrono::microseconds(1);
+  } else {
+    const Error& error = slot.result->error();
+    out["error"] = name_of(error.code());
+    out["may_have_happened"] = error.effect() == Effect::unknown;
+    out["message"] = error.message();
+    failed(exit_status_of(error));
+  }
+  if (!put_line(out.dump())) unread_ = true;
+}
+
+void Proposals::failed(int status) {
+  // What may have happened is what the caller must hear of first.
+  constexpr int unknown = 4;
+  if (status_ == 0 || status == unknown) status_ = status;
+}
+
+}  // namespace kuilt::cli

@@ -1,0 +1,208 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "cli/commands.hpp"
+#include "kuilt/server.hpp"
+#include "kuilt/version.hpp"
+
+namespace kuilt::cli {
+namespace {
+
+struct ServeFlags {
+  ServerOptions options;
+  std::string found;
+  std::string config;
+  bool check_config = false;
+  bool print_config = false;
+  std::uint64_t heartbeat_ms = 50;
+  std::uint64_t election_min_ms = 300;
+  std::uint64_t election_max_ms = 600;
+  std::uint64_t founding_timeout_s = 0;
+};
+
+constexpr auto footer = R"(Examples:
+  kuilt serve --name a --data ./a                          founds a cluster of one
+  kuilt secret new cluster.secret                          once, for three servers; copy it to all
+  kuilt serve --name a --data ./a --listen 10.0.0.1:7400 --peer-listen 10.0.0.1:7401 \
+      --found a=10.0.0.1:7401,b=10.0.0.2:7401,c=10.0.0.3:7401 \
+      --secret-file cluster.secret --insecure-clients      on each of the three, with its own name
+
+Every flag can also stand in the environment (KUILT_LISTEN for --listen) and in the TOML file that
+--config names (listen = "…"); flags come before environment, environment before file.
+SIGTERM or Ctrl-C drains: no new clients, the others are told where to go, exit status 0.)";
+
+void add_flags(CLI::App& command, ServeFlags& flags) {
+  ServerOptions& o = flags.options;
+  const auto add = [&command](const char* name, auto& value, const char* help) {
+    std::string variable = "KUILT_";
+    for (const char* c = name + 2; *c != '\0'; ++c) {
+      variable += *c == '-' ? '_' : static_cast<char>(std::toupper(*c));
+    }
+    return command.add_option(name, value, help)->envname(variable)->capture_default_str();
+  };
+  add("--name", o.name, "What people call this server; unique in its cluster");
+  add("--data", o.data, "Directory of its log; made if it is missing");
+  add("--listen", o.listen, "Address for clients")->type_name("HOST:PORT");
+  add("--peer-listen", o.peer_listen, "Address for the other servers")->type_name("HOST:PORT");
+  add("--admin-listen", o.admin_listen, "Address for health and metrics; empty: none")
+      ->type_name("HOST:PORT");
+  add("--advertise", o.advertise, "What clients are told instead of --listen")
+      ->type_name("ws://HOST:PORT");
+  add("--found", flags.found,
+      "All servers of a new cluster, this one included, the same list on each; read only until the "
+      "cluster is founded")
+      ->type_name("NAME=HOST:PORT,…");
+  add("--secret-file", o.secret_file, "The cluster's secret (kuilt secret new FILE)")
+      ->type_name("FILE");
+  add("--allow-origin", o.allow_origins, "A web page's origin that may connect, besides our own");
+  add("--allow-host", o.allow_hosts, "A Host header that is ours, besides loopback names");
+  add("--clients-max", o.clients_max, "Client links; more are sent away");
+  add("--shards", o.shards, "Threads for clients; 0: one for each core but two");
+  add("--heartbeat-ms", flags.heartbeat_ms, "Between two heartbeats of a leader");
+  add("--election-min-ms", flags.election_min_ms, "Shortest election timeout");
+  add("--election-max-ms", flags.election_max_ms, "Longest election timeout");
+  add("--founding-timeout-s", flags.founding_timeout_s,
+      "How long to wait for the other founding servers; 0: for ever");
+  command
+      .add_flag("--insecure-clients", o.insecure_clients,
+                "Serve clients that prove nothing, on a listener that is not loopback")
+      ->envname("KUILT_INSECURE_CLIENTS");
+}
+
+Result<std::vector<FoundingMember>> parse_found(const std::string& text) {
+  std::vector<FoundingMember> list;
+  std::stringstream rest(text);
+  for (std::string part; std::getline(rest, part, ',');) {
+    const auto equals = part.find('=');
+    if (equals == std::string::npos || equals == 0 || part.find(':', equals) == std::string::npos) {
+      return Error(ErrorCode::usage,
+                   "--found: \"" + part + "\" is not NAME=HOST:PORT (as in a=10.0.0.1:7401)");
+    }
+    list.push_back({part.substr(0, equals), part.substr(equals + 1)});
+  }
+  return list;
+}
+
+/// Keys of the file are the flags' names; what flag or environment has set stays.
+Status read_config(CLI::App& command, const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return Error(ErrorCode::usage, "--config: can't read " + path);
+  std::vector<CLI::ConfigItem> items;
+  try {
+    items = CLI::ConfigTOML().from_config(file);
+    for (const CLI::ConfigItem& item : items) {
+      CLI::Option* option = command.get_option_no_throw("--" + item.name);
+      if (option == nullptr) {
+        return Error(ErrorCode::usage, path + ": unknown key \"" + item.fullname() +
+                                           "\"; the keys are the flags of `kuilt serve --help`");
+      }
+      if (option->count() > 0) continue;
+      option->add_result(item.inputs);
+      option->run_callback();
+    }
+  } catch (const CLI::Error& error) {
+    return Error(ErrorCode::usage, path + ": " + error.what());
+  }
+  return Done{};
+}
+
+Status complete(CLI::App& command, ServeFlags& flags) {
+  if (!flags.config.empty()) {
+    if (Status status = read_config(command, flags.config); !status) return status;
+  }
+  auto list = parse_found(flags.found);
+  if (!list) return std::move(list).error();
+  flags.options.found = *std::move(list);
+  flags.options.heartbeat_interval = std::chrono::milliseconds(flags.heartbeat_ms);
+  flags.options.election_timeout_min = std::chrono::milliseconds(flags.election_min_ms);
+  flags.options.election_timeout_max = std::chrono::milliseconds(flags.election_max_ms);
+  flags.options.founding_timeout = std::chrono::seconds(flags.founding_timeout_s);
+  return complaint_about(flags.options);
+}
+
+void tell(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
+/// Takes all the open files that the system allows, and says whether that is enough.
+std::string open_files(std::size_t clients_max) {
+  constexpr std::size_t files_besides_clients = 256;  // Segments, peers, loops, standard streams.
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const std::string clients = std::to_string(clients_max) + " clients (--clients-max)";
+  const std::string files = "open files: at most " + std::to_string(limit.rlim_cur);
+  if (limit.rlim_cur >= clients_max + files_besides_clients)
+    return files + ", enough for " + clients;
+  return files + ", TOO FEW for " + clients + ": raise it (ulimit -n), or lower --clients-max";
+}
+
+std::string who_may_connect(const ServerOptions& options) {
+  if (!options.insecure_clients) return "clients: everybody on this machine, nobody else";
+  return "clients: everybody who reaches " + options.listen +
+         ", without any proof (--insecure-clients)";
+}
+
+void tell_settings(const ServerOptions& options) {
+  tell("kuilt " + std::string(version) + ": server " + options.name + ", pid " +
+       std::to_string(::getpid()) + ", directory " + options.data);
+  tell("  listens for clients on " + options.listen + ", for servers on " + options.peer_listen +
+       ", for administration on " +
+       (options.admin_listen.empty() ? "nothing" : options.admin_listen));
+  tell("  fsync on: an entry is on disk before it is acknowledged");
+  tell("  " + open_files(options.clients_max));
+  tell("  " + who_may_connect(options));
+}
+
+void tell_identity(const ServerCluster& server) {
+  const ServerStatus self = server.status().front();
+  tell("  node " + self.id.text() + ", cluster " + self.cluster.text() + ", history " +
+       self.history.text());
+  tell("  clients are admitted at " + server.endpoints().urls().front());
+}
+
+int serve(CLI::App& command, ServeFlags& flags) {
+  if (Status status = complete(command, flags); !status) return report(status.error());
+  if (flags.print_config) {
+    std::fputs(command.config_to_str(true, true).c_str(), stdout);
+    return 0;
+  }
+  if (flags.check_config) {
+    std::puts("the configuration is sound");
+    return 0;
+  }
+  tell_settings(flags.options);
+  flags.options.on_news = tell;
+  auto server = ServerCluster::open(flags.options);
+  if (!server) return report(server.error());
+  if (Status status = server->start(); !status) return report(status.error());
+  tell_identity(*server);
+  return server->run_until_signal();
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand("serve", "Run one server of a cluster");
+  command->footer(footer);
+  const auto flags = std::make_shared<ServeFlags>();
+  add_flags(*command, *flags);
+  command->add_option("--config", flags->config, "TOML file with any of these settings")
+      ->type_name("FILE")
+      ->configurable(false);
+  command->add_flag("--check-config", flags->check_config, "Check the settings, and end")
+      ->configurable(false);
+  command->add_flag("--print-config", flags->print_config, "Print all settings as TOML, and end")
+      ->configurable(false);
+  command->callback(
+      [&run, command, flags] { run = [command, flags] { return serve(*command, *flags); }; });
+}
+
+}  // namespace kuilt::cli
