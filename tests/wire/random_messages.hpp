@@ -84,9 +84,9 @@ inline raft::Entry random_command(Rng& rng, Position at) {
 inline raft::Entry random_entry(Rng& rng, Position at) {
   if (rng.chance(10)) return no_op(at);
   if (rng.chance(10)) {
-    return encode_configuration(
-        at, LogTime(random_number(rng)),
-        std::make_shared<const raft::Configuration>(random_configuration(rng)));
+    const auto configuration =
+        std::make_shared<const raft::Configuration>(random_configuration(rng));
+    return encode_configuration(at, LogTime(random_number(rng)), configuration);
   }
   return random_command(rng, at);
 }

@@ -31,9 +31,10 @@ inline std::string random_text(Rng& rng, std::size_t characters_max) {
   return out;
 }
 
+// In braces, which every compiler evaluates from left to right: golden files depend on it.
 template <class T>
 T random_id(Rng& rng) {
-  return T(rng.next() | 1U, rng.next());
+  return T{rng.next() | 1U, rng.next()};
 }
 inline Position random_position(Rng& rng) {
   return {Index(random_positive(rng)), Term(random_positive(rng))};
