@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kuilt/detail/overloaded.hpp"
+#include "sim/counters.hpp"
 #include "wire/entry.hpp"
 
 namespace kuilt::sim {
@@ -16,7 +17,7 @@ constexpr Duration clock_offset_max = std::chrono::hours(1000);
 constexpr Duration rest_max = milliseconds(500);  // Between two lives of a client.
 constexpr Duration retry_delay_max = milliseconds(400);
 constexpr Duration taking_delay_max = milliseconds(20);
-constexpr Duration last_patience = seconds(60);
+constexpr Duration last_patience = seconds(30);
 constexpr Duration never_after = std::chrono::hours(24);
 constexpr std::uint64_t side_room_percent = 25;
 
@@ -63,6 +64,7 @@ void Client::start() {
       [this](Instant when, std::function<void()> action) { when_awake(when, std::move(action)); },
       [this] { return scene_.now(); }, [this] { step(client::Tick{}); });
   step(client::Tick{});
+  for (auto& [room, observed] : observed_) observed.in_this_life = false;
   observe("");
   if (rng_.chance(side_room_percent)) observe("side");
   for (auto& [id, unfinished] : durable_.unfinished) unfinished.under_way = false;
@@ -93,6 +95,10 @@ void Client::crash() {
 void Client::step(client::Input input) {
   client::Output output = core_->step(local_now(), std::move(input));
   for (client::Duty& duty : output.duties) carry_out(duty);
+  if (core_->counters().feed_violations > 0) {
+    scene_.invariants.complain("no client finds its feed broken, but " + std::to_string(number_) +
+                               " does: " + last_event_);
+  }
   if (output.wake_at < local_now() + never_after) alarm_->set(output.wake_at - clock_offset_);
 }
 
@@ -256,7 +262,9 @@ void Client::resolved(const client::Resolved& resolved) {
   if (call.durable) return resolved_durable(call, resolved.result);
   scene_.invariants.complain(scene_.oracle.resolved(call.proposal, resolved.result));
   if (!call.is_last) return;
-  last_done_ = resolved.result.has_value();
+  // Where sessions are too few for all, some clients can't be served at all.
+  last_done_ = resolved.result || scene_.plan.few_sessions;
+  if (!resolved.result) last_refusal_ = resolved.result.error().message();
   // Refused, or expired while it was under way: once more.
   if (!last_done_) when_awake(scene_.now() + rest_max, [this] { propose_last(); });
 }
@@ -313,9 +321,11 @@ void Client::observe(const RoomName& room) {
         scene_.plan.base.index.value() + 1 +
         rng_.below(scene_.oracle.last().index.value() - scene_.plan.base.index.value()));
     from = wire::FromIndex{first};
-    after.reset();
+    const Index before(first.value() - 1);
+    if (before > scene_.plan.base.index) after = scene_.oracle.position_at(before);
   }
   observed.observer = scene_.oracle.observe(room, after);
+  observed.in_this_life = true;
   step(client::ObserveCall{room, from});
 }
 
@@ -343,13 +353,14 @@ void Client::observe_ended(const client::ObserveEnded& ended) {
 }
 
 void Client::told(const client::Event& event) {
+  last_event_ = event.text;
   scene_.note("c{} link event {} at {}",
               {number_, static_cast<std::uint64_t>(event.kind), event.at.index.value()});
 }
 
 bool Client::observes_the_end() const {
   return std::ranges::all_of(observed_, [&](const auto& observed) {
-    return scene_.oracle.at_the_end(observed.second.observer);
+    return !observed.second.in_this_life || scene_.oracle.at_the_end(observed.second.observer);
   });
 }
 
@@ -357,7 +368,7 @@ std::string Client::state() const {
   std::string text = "client " + std::to_string(number_) + ": " + std::to_string(calls_.size()) +
                      " calls, " + std::to_string(durable_.unfinished.size()) + " durable, " +
                      std::to_string(links_.size()) + " links, last " +
-                     (last_done_ ? "done" : "not done");
+                     (last_done_ ? "done" : "not done " + last_refusal_);
   for (const auto& [room, observed] : observed_) {
     text += ", room '" + room + "' through " +
             std::to_string(scene_.oracle.through(observed.observer).index.value());
@@ -367,10 +378,7 @@ std::string Client::state() const {
 
 void Client::settle_counters() {
   if (!core_) return;
-  scene_.coverage.count(core_->counters());
-  if (core_->counters().feed_violations > 0) {
-    scene_.invariants.complain("no client finds its feed broken");
-  }
+  count(scene_.coverage, core_->counters());
 }
 
 }  // namespace kuilt::sim

@@ -23,7 +23,10 @@ class Client final : public LinkEnd {
   void start();
   /// The process dies and comes back: what it had written down survives, the rest does not.
   void crash();
-  void pause(Instant until) { paused_until_ = until; }
+  /// A pause under way stays as it is, as for a server.
+  void pause(Instant until) {
+    if (!paused()) paused_until_ = until;
+  }
   /// No new proposals; those under way go on.
   void calm_down() { calm_ = true; }
   /// One more proposal, which must succeed. Pre: calm.
@@ -66,6 +69,7 @@ class Client final : public LinkEnd {
   struct Observed {
     ObserverNumber observer = 0;
     std::optional<wire::ResumePoint> point;
+    bool in_this_life = false;
   };
 
   void when_awake(Instant when, std::function<void()> action);
@@ -107,6 +111,8 @@ class Client final : public LinkEnd {
   std::unique_ptr<Alarm> alarm_;
   std::map<client::DialId, LinkNumber> links_;
   std::map<LinkNumber, client::DialId> dials_;
+  std::string last_event_;    ///< Of the core, for people.
+  std::string last_refusal_;  ///< Of the last proposal, for people.
   std::uint64_t last_call_ = 0;
   std::map<client::CallId, Call> calls_;
   Durable durable_;

@@ -7,18 +7,11 @@
 #include <string_view>
 #include <vector>
 
-#include "client/client_core.hpp"
-#include "cluster/feed.hpp"
-#include "cluster/machine.hpp"
-
 namespace kuilt::sim {
 
 class Coverage {
  public:
   void count(std::string_view name, std::uint64_t times = 1);
-  void count(const cluster::Counters& counters);
-  void count(const cluster::FeedCounters& counters);
-  void count(const client::ClientCore::Counters& counters);
   void add(const Coverage& other);
 
   [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& totals() const {

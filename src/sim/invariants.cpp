@@ -39,6 +39,10 @@ void Invariants::booted(ServerNumber server, const raft::HardState& hard,
   for (const raft::Entry& entry : entries) append(server, entry);
   view.durable = view.log;
   check_recovered(before, view.log, hard);
+  if (commit > oracle_.last().index ||
+      (commit > oracle_.base().index && view.log.chain_at(commit) != oracle_.chain_at(commit))) {
+    complain("what a log vouches for as committed is committed");
+  }
 }
 
 // What recovery finds is what was durable, and a prefix of what was ordered after it.
@@ -191,6 +195,9 @@ void Invariants::committed(ServerNumber server, const cluster::CommittedBatch& b
       return complain("what is told to be committed is what is in the log");
     }
     if (entry.at.index > oracle_.last().index) {
+      // Whoever commits an entry first has counted replicas. Raft 5.4.2.
+      if (batch.through.term != by)
+        complain("only entries of the own term are committed by counting");
       check_durable_majority(entry.at.index);
       complain(oracle_.commit(entry, chain, by));
     } else if (oracle_.chain_at(entry.at.index) != chain) {

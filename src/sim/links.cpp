@@ -132,7 +132,8 @@ void Links::die(const LinkEnd& end) {
 
 void Links::stop_reading(const LinkEnd& client, Instant until) {
   for (auto& [number, link] : links_) {
-    if (link.client == &client) link.reads_at = std::max(link.reads_at, until);
+    // Moved, a pause would let what it holds back change places with what follows.
+    if (link.client == &client && link.reads_at <= agenda_.now()) link.reads_at = until;
   }
 }
 

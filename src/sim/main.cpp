@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "sim/world.hpp"
+#include "sim/run.hpp"
 
 namespace {
 

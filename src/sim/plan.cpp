@@ -1,5 +1,7 @@
 #include "sim/plan.hpp"
 
+#include <algorithm>
+
 namespace kuilt::sim {
 namespace {
 
@@ -49,13 +51,16 @@ void draw_limits(Rng& rng, Plan& plan) {
   plan.parameters.command_bytes_max = 4096;
   plan.parameters.session_window = one_of(rng, {4U, 32U, 1024U});
   if (rng.chance(40)) plan.parameters.session_expiry = milliseconds(500 + rng.below(4000));
-  if (rng.chance(15)) plan.parameters.sessions_max = 2 + rng.below(4);
+  plan.few_sessions = rng.chance(15);
+  if (plan.few_sessions) plan.parameters.sessions_max = 2 + rng.below(4);
 
   raft::Options& raft = plan.machine.raft;
   raft.append_bytes_max = one_of(rng, {std::size_t{300}, std::size_t{4000}, std::size_t{1} << 18});
   raft.window_bytes_max = raft.append_bytes_max * (1 + rng.below(8));
   raft.tail_bytes_max = one_of(rng, {std::size_t{500}, std::size_t{20'000}, std::size_t{1} << 26});
-  if (rng.chance(20)) raft.uncommitted_bytes_max = std::size_t{8} << 10;
+  if (rng.chance(20)) {
+    raft.uncommitted_bytes_max = std::max(raft.append_bytes_max, std::size_t{8} << 10);
+  }
   if (rng.chance(20)) plan.machine.forward_window_bytes_max = std::size_t{8} << 10;
   if (rng.chance(20)) plan.machine.waiting_bytes_max = std::size_t{8} << 10;
   plan.machine.forward_timeout = milliseconds(200 + rng.below(1000));

@@ -78,6 +78,7 @@ struct Plan {
   DiskWeather disk;
   ClientHabits habits;
   raft::Parameters parameters;
+  bool few_sessions = false;  ///< Fewer than there are clients.
   cluster::MachineOptions machine;
   cluster::FeedOptions feed;
   storage::WalOptions wal;

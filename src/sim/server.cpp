@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kuilt/detail/overloaded.hpp"
+#include "sim/counters.hpp"
 
 namespace kuilt::sim {
 namespace {
@@ -157,21 +158,33 @@ void Server::peer_is(ServerNumber peer, bool up) {
   });
 }
 
-void Server::answer_load(const raft::NeedEntries& wanted) {
-  scene_.coverage.count("reads of old log");
-  when_awake(scene_.now() + up_to(rng_, read_delay_max), [this, wanted] {
-    auto read = process_->wal->reader()->read(disk_, wanted.first, wanted.last, wanted.bytes_max);
-    raft::Loaded loaded{wanted.peer, wanted.first, {}};
-    if (read) loaded.entries = *std::move(read);
-    submit(std::move(loaded));
+// A read shows the log as it was when the read began or when it ended, as threads will have it.
+void Server::read(Index first, Index last, std::size_t bytes_max, ReadDone done) {
+  auto begun = process_->wal->reader();
+  const Duration slowest = scene_.now() < slow_until_ ? scene_.plan.disk.slow_max : read_delay_max;
+  const bool early = rng_.chance(50);
+  when_awake(scene_.now() + up_to(rng_, slowest), [this, begun = std::move(begun), early, first,
+                                                   last, bytes_max, done = std::move(done)] {
+    const auto reader = early ? begun : process_->wal->reader();
+    done(reader->read(disk_, first, last, bytes_max));
   });
 }
 
+void Server::answer_load(const raft::NeedEntries& wanted) {
+  scene_.coverage.count("reads of old log");
+  read(wanted.first, wanted.last, wanted.bytes_max,
+       [this, wanted](Result<std::vector<raft::Entry>> entries) {
+         raft::Loaded loaded{wanted.peer, wanted.first, {}};
+         if (entries) loaded.entries = *std::move(entries);
+         submit(std::move(loaded));
+       });
+}
+
 void Server::read_for_feed(const cluster::FeedLoad& load) {
-  when_awake(scene_.now() + up_to(rng_, read_delay_max), [this, load] {
-    auto read = process_->wal->reader()->read(disk_, load.first, load.last, load.bytes_max);
-    process_->front.loaded(load.number, std::move(read));
-  });
+  read(load.first, load.last, load.bytes_max,
+       [this, number = load.number](Result<std::vector<raft::Entry>> entries) {
+         process_->front.loaded(number, std::move(entries));
+       });
 }
 
 void Server::publish(const std::shared_ptr<const cluster::CommittedBatch>& batch) {
@@ -247,8 +260,8 @@ void Server::send_to_client(LinkNumber link, Bytes frame) {
 }
 
 void Server::settle_counters() {
-  scene_.coverage.count(process_->machine.counters());
-  scene_.coverage.count(process_->front.feed().counters());
+  count(scene_.coverage, process_->machine.counters());
+  count(scene_.coverage, process_->front.feed().counters());
   scene_.coverage.count("expired sessions", process_->machine.sessions().expired());
 }
 

@@ -32,7 +32,11 @@ class Server final : public LinkEnd, private FrontOwner {
   void start();
   void kill();
   void cut_power();
-  void pause(Instant until) { paused_until_ = until; }
+  /// A pause under way stays as it is: moved, what it holds back would change places with what
+  /// follows.
+  void pause(Instant until) {
+    if (!paused()) paused_until_ = until;
+  }
   void slow_disk(Instant until) { slow_until_ = until; }
 
   void peer_frame(ServerNumber from, const Bytes& frame);
@@ -78,6 +82,8 @@ class Server final : public LinkEnd, private FrontOwner {
   void turn();
   void carry_out(cluster::Output output);
   void send_to_peer(const cluster::PeerSend& send);
+  using ReadDone = std::function<void(Result<std::vector<raft::Entry>>)>;
+  void read(Index first, Index last, std::size_t bytes_max, ReadDone done);
   void answer_load(const raft::NeedEntries& wanted);
   void publish(const std::shared_ptr<const cluster::CommittedBatch>& batch);
   void heartbeat();

@@ -141,7 +141,6 @@ void World::heal(bool all) {
   std::fill(left_down_.begin(), left_down_.end(), false);
   for (std::size_t i = 0; i < down_max; ++i) left_down_.at(rng_.below(servers_.size())) = true;
   for (const auto& server : servers_) {
-    server->pause(agenda_.now());
     server->slow_disk(agenda_.now());
     if (left_down_.at(server->number())) {
       server->kill();
@@ -149,10 +148,7 @@ void World::heal(bool all) {
       server->start();
     }
   }
-  for (const auto& client : clients_) {
-    client->pause(agenda_.now());
-    client->calm_down();
-  }
+  for (const auto& client : clients_) client->calm_down();
 }
 
 bool World::everything_is_settled() const {

@@ -9,32 +9,11 @@
 #include <vector>
 
 #include "sim/client.hpp"
+#include "sim/run.hpp"
 #include "sim/scene.hpp"
 #include "sim/server.hpp"
 
 namespace kuilt::sim {
-
-struct RunOptions {
-  std::uint64_t seed = 1;
-  bool quick = false;
-  Trace::Listener listener;  ///< Hears every event, if set.
-};
-
-struct Report {
-  std::uint64_t seed = 0;
-  Violation violation;
-  Instant ended_at{};
-  std::uint64_t trace_hash = 0;
-  std::uint64_t events = 0;
-  std::vector<std::string> last_lines;  ///< Of the trace, if there is a violation.
-  Coverage coverage;
-};
-
-/// Runs one seed to its end or to the first violation. The same options give the same report.
-[[nodiscard]] Report run(const RunOptions& options);
-
-/// What happened last in the run that is under way: for a crash handler.
-[[nodiscard]] std::vector<std::string> last_lines_of_current_run();
 
 class World {
  public:

@@ -1,7 +1,9 @@
 // Whole clusters for a few seeds. CI runs many more with the binary.
-#include "sim/world.hpp"
-
 #include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "sim/run.hpp"
 
 namespace kuilt::sim {
 namespace {

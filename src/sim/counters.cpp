@@ -1,0 +1,38 @@
+#include "sim/counters.hpp"
+
+namespace kuilt::sim {
+
+void count(Coverage& coverage, const cluster::Counters& counters) {
+  coverage.count("suppressed repeats", counters.suppressed_repeats);
+  coverage.count("joined repeats", counters.joined_repeats);
+  coverage.count("committed repeats", counters.committed_repeats);
+  coverage.count("forwards", counters.forwards);
+  coverage.count("lost forwards", counters.lost_forwards);
+  coverage.count("re-forwards", counters.reforwards);
+  coverage.count("stale answers", counters.stale_answers);
+  coverage.count("truncations", counters.truncations);
+  coverage.count("truncated entries", counters.truncated_entries);
+  coverage.count("elections won", counters.elections_won);
+  coverage.count("appended", counters.appended);
+  coverage.count("refused as busy", counters.refused_busy);
+  for (const auto& [name, times] : counters.refused_peer_messages) {
+    coverage.count("peer messages refused: " + name, times);
+  }
+}
+
+void count(Coverage& coverage, const cluster::FeedCounters& counters) {
+  coverage.count("resumes", counters.resumes);
+  coverage.count("held resumes", counters.held_resumes);
+  coverage.count("resumes mid-batch", counters.resumes_mid_batch);
+  coverage.count("feed frames", counters.frames_sent);
+  coverage.count("feed loads", counters.loads);
+}
+
+void count(Coverage& coverage, const client::ClientCore::Counters& counters) {
+  coverage.count("attempts", counters.attempts);
+  coverage.count("retries", counters.retries);
+  coverage.count("dials", counters.dials);
+  coverage.count("sessions re-opened", counters.sessions_reopened);
+}
+
+}  // namespace kuilt::sim
