@@ -268,19 +268,19 @@ Clock::time_point WebSocketSeam::last_sign_of_life() const {
   return std::max(stream_.next_layer().rate_policy().last_read(), resumed_at_);
 }
 
+Clock::time_point WebSocketSeam::write_due() const {
+  const auto progress = std::max(stream_.next_layer().rate_policy().last_write(), write_began_at_);
+  return progress + limits_.write_timeout;
+}
+
 Clock::time_point WebSocketSeam::next_check() const {
   if (closing_) return close_by_;
   Clock::time_point next = Clock::time_point::max();
   if (!admitted_) next = opened_at_ + limits_.admission_timeout;
-  if (writing_) {
-    const auto progress =
-        std::max(stream_.next_layer().rate_policy().last_write(), write_began_at_);
-    next = std::min(next, progress + limits_.write_timeout);
-  }
+  if (writing_) next = std::min(next, write_due());
   if (!paused_) {
-    const auto silent_since = last_sign_of_life();
-    const int intervals = pinged_at_ > silent_since ? 2 : 1;
-    next = std::min(next, silent_since + intervals * limits_.ping_interval);
+    const auto wait_began_at = std::max(last_sign_of_life(), pinged_at_);
+    next = std::min(next, wait_began_at + limits_.ping_interval);
   }
   return next;
 }
@@ -309,24 +309,33 @@ void WebSocketSeam::check(Clock::time_point now) {
                                                           peer_.remote + " came in time"));
     return;
   }
-  const auto progress = std::max(stream_.next_layer().rate_policy().last_write(), write_began_at_);
-  if (writing_ && now >= progress + limits_.write_timeout) {
-    drop(Error(ErrorCode::slow_reader, peer_.remote + " does not read: " +
-                                           std::to_string(queued_bytes_) + " bytes wait for it"));
-    return;
+  if (writing_ && now >= write_due()) {
+    const bool we_stood_still = now > write_due() + limits_.write_timeout / 4;
+    if (!we_stood_still) {
+      drop(Error(ErrorCode::slow_reader, peer_.remote + " does not read: " +
+                                             std::to_string(queued_bytes_) + " bytes wait for it"));
+      return;
+    }
+    write_began_at_ = now;  // The peer may well have read, and we not have noticed.
   }
   if (!paused_) ping(now);
 }
 
+// Silence counts from the ping on, whenever that was sent: after a pause of this process the peer
+// gets its chance to answer first, and an answer that waits for us to read it is one.
 void WebSocketSeam::ping(Clock::time_point now) {
   const auto silent_since = last_sign_of_life();
-  if (now < silent_since + limits_.ping_interval) return;
-  if (now >= silent_since + 2 * limits_.ping_interval) {
-    drop(Error(ErrorCode::timed_out, Effect::unknown,
-               peer_.remote + " is silent and answers no ping"));
-  } else if (pinged_at_ <= silent_since) {
+  const bool pinged = pinged_at_ > silent_since;
+  if (now < std::max(silent_since, pinged_at_) + limits_.ping_interval) return;
+  error_code ignored;
+  if (!pinged) {
     pinged_at_ = now;
     stream_.async_ping({}, [self = shared_from_this()](error_code) {});
+  } else if (stream_.next_layer().socket().available(ignored) > 0) {
+    resumed_at_ = now;
+  } else {
+    drop(Error(ErrorCode::timed_out, Effect::unknown,
+               peer_.remote + " is silent and answers no ping"));
   }
 }
 

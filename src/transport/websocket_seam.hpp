@@ -66,6 +66,7 @@ class WebSocketSeam final : public Seam, public std::enable_shared_from_this<Web
   void finish();
 
   [[nodiscard]] Clock::time_point next_check() const;
+  [[nodiscard]] Clock::time_point write_due() const;
   [[nodiscard]] Clock::time_point last_sign_of_life() const;
   void watch();
   void check(Clock::time_point now);

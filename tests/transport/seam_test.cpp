@@ -1,5 +1,6 @@
 // What a Seam promises its owner, between two real sockets.
 #include <algorithm>
+#include <thread>
 
 #include "tests/transport/ends.hpp"
 
@@ -206,7 +207,7 @@ TEST_F(SeamTest, APeerThatTalksButNeverReadsIsDroppedAsASlowReader) {
 
 TEST_F(SeamTest, APeerThatReadsSlowlyButReadsIsKept) {
   SeamLimits limits;
-  limits.write_timeout = 400ms;
+  limits.write_timeout = 800ms;
   limits.outbox_bytes_max = std::size_t{64} << 20;
   open(limits);
   client_->seam->pause_reading(true);
@@ -215,7 +216,7 @@ TEST_F(SeamTest, APeerThatReadsSlowlyButReadsIsKept) {
   while (!server_->closed && client_->frames.size() < 15 && !HasFailure()) {
     const std::size_t before = client_->frames.size();
     io_.restart();
-    io_.run_for(50ms);
+    io_.run_for(100ms);
     client_->seam->pause_reading(false);
     run_until([&] { return client_->frames.size() > before || server_->closed; });
     if (client_->seam) client_->seam->pause_reading(true);
@@ -227,11 +228,24 @@ TEST_F(SeamTest, APeerThatReadsSlowlyButReadsIsKept) {
 
 TEST_F(SeamTest, AnIdlePeerThatAnswersPingsStays) {
   SeamLimits limits;
-  limits.ping_interval = 30ms;
+  limits.ping_interval = 200ms;  // Both ends share this thread, which may have to wait for a core.
   open(limits);
 
   io_.restart();
-  io_.run_for(300ms);
+  io_.run_for(900ms);
+
+  EXPECT_FALSE(server_->closed);
+}
+
+TEST_F(SeamTest, OurOwnPauseIsNotBlamedOnThePeer) {
+  SeamLimits limits;
+  limits.ping_interval = 50ms;
+  open(limits);
+
+  // The process stands still, as under SIGSTOP or on a full machine.
+  std::this_thread::sleep_for(150ms);
+  io_.restart();
+  io_.run_for(20ms);
 
   EXPECT_FALSE(server_->closed);
 }
