@@ -56,6 +56,16 @@ class PortHolder {
   std::vector<int> sockets_;
 };
 
+/// The same ports, on the addresses of another host.
+void move_to(const LocalHost& host, LocalServer& server) {
+  const auto at = [](const std::string& host_name, std::string& address) {
+    address = host_name + address.substr(address.rfind(':'));
+  };
+  at(host.client_host, server.client_address);
+  at(host.client_host, server.admin_address);
+  at(host.peer_host, server.peer_address);
+}
+
 /// Between fork and exec: only calls that are safe there.
 [[noreturn]] void become(const std::vector<char*>& arguments, int log) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // Nobody outlives the test or the demo.
@@ -111,6 +121,7 @@ Status LocalCluster::lay_out() {
       if (!port) return std::move(port).error();
       *address = *std::move(port);
     }
+    if (i < options_.hosts.size()) move_to(options_.hosts[i], server);
     server.data = options_.directory + "/" + server.name;
     server.log_file = options_.directory + "/" + server.name + ".log";
     servers_.push_back(std::move(server));
@@ -169,12 +180,13 @@ Status LocalCluster::read_layout() {
 }
 
 std::vector<std::string> LocalCluster::command_line(const LocalServer& server) const {
-  std::vector<std::string> line = {options_.binary,  "serve",
-                                   "--name",         server.name,
-                                   "--data",         server.data,
-                                   "--listen",       server.client_address,
-                                   "--peer-listen",  server.peer_address,
-                                   "--admin-listen", server.admin_address};
+  std::vector<std::string> line;
+  for (std::size_t i = 0; i < options_.hosts.size(); ++i) {
+    if (&server == &servers_.at(i)) line = options_.hosts[i].command_prefix;
+  }
+  line.insert(line.end(), {options_.binary, "serve", "--name", server.name, "--data", server.data,
+                           "--listen", server.client_address, "--peer-listen", server.peer_address,
+                           "--admin-listen", server.admin_address});
   if (servers_.size() > 1) {
     std::string found;
     for (const LocalServer& other : servers_) {

@@ -14,11 +14,19 @@
 
 namespace kuilt::cli {
 
+/// Where one server runs, if not on loopback: tests give each a network namespace of its own.
+struct LocalHost {
+  std::vector<std::string> command_prefix;  ///< As in {"/sbin/ip", "netns", "exec", "NAME"}.
+  std::string client_host;                  ///< Also for administration.
+  std::string peer_host;
+};
+
 struct LocalClusterOptions {
   std::string binary;     ///< The executable kuilt.
   std::string directory;  ///< Data, logs and the secret of all servers; made if missing.
   std::size_t servers = 3;
   std::vector<std::string> extra_flags = {};  ///< For every `kuilt serve`.
+  std::vector<LocalHost> hosts = {};          ///< One for each server, or none: loopback.
 };
 
 /// One `kuilt serve` of this machine: its addresses stay the same through kills and restarts.

@@ -115,6 +115,7 @@ void Witness::judge_commands(Verdict& verdict) const {
     }
   }
   for (const auto& [command, seen] : history) {
+    if (!command.starts_with(prefix_)) continue;
     if (!proposed_.contains(command))
       fault(verdict, verdict.phantoms, "never proposed: " + command);
     if (refused_.contains(command)) fault(verdict, verdict.phantoms, "refused: " + command);

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kuilt::cli {
@@ -16,7 +17,9 @@ namespace kuilt::cli {
 /// Threads: any.
 class Witness {
  public:
-  explicit Witness(std::size_t observers) : seen_(observers) {}
+  /// Others may use the same log: only commands that begin with `prefix` are judged as ours.
+  explicit Witness(std::size_t observers, std::string prefix = "")
+      : prefix_(std::move(prefix)), seen_(observers) {}
 
   void proposed(const std::string& command);
   /// `duplicate`: an earlier attempt under the same id had done it.
@@ -63,6 +66,7 @@ class Witness {
   void judge_observers(Verdict& verdict) const;
   void judge_commands(Verdict& verdict) const;
 
+  const std::string prefix_;
   mutable std::mutex mutex_;
   std::vector<std::vector<Seen>> seen_;
   std::map<std::string, int> proposed_;

@@ -1,0 +1,169 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <thread>
+
+#include "cli/local_cluster.hpp"
+#include "tests/process/counted.hpp"
+#include "tests/process/log_history.hpp"
+#include "tests/process/namespaces.hpp"
+#include "tests/process/swarm.hpp"
+
+namespace kuilt::process_tests {
+namespace {
+
+using namespace std::chrono_literals;
+using cli::LocalCluster;
+
+class Directory {
+ public:
+  Directory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "kuilt-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    path_ = pattern;
+  }
+  ~Directory() {
+    if (testing::Test::HasFailure()) {
+      std::printf("data and logs of the servers: %s\n", path_.c_str());
+      return;
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::vector<std::string> admin_addresses(const LocalCluster& cluster) {
+  std::vector<std::string> addresses;
+  for (const auto& server : cluster.servers()) addresses.push_back(server.admin_address);
+  return addresses;
+}
+
+std::size_t kill_leader(LocalCluster& cluster) {
+  const std::size_t leader = cluster.await_leader(20s).or_throw();
+  cluster.signal(leader, SIGKILL).or_throw();
+  return leader;
+}
+
+void expect_sound(const cli::Witness::Verdict& verdict) {
+  EXPECT_TRUE(verdict.sound());
+  EXPECT_GT(verdict.acknowledged, 0U);
+  for (const std::string& fault : verdict.faults) ADD_FAILURE() << fault;
+}
+
+// All logs agree at every index that two of them hold; nothing stands in one twice; and all that
+// was acknowledged is there, once.
+void expect_one_history(const LocalCluster& cluster, const std::vector<std::string>& acknowledged) {
+  std::vector<LogHistory> logs;
+  for (const auto& server : cluster.servers()) logs.push_back(read_log(server.data).or_throw());
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    EXPECT_TRUE(logs[i].repeats.empty())
+        << "server " << i << " holds " << logs[i].repeats.size() << " requests twice";
+    const std::size_t both = std::min(logs[0].chain.size(), logs[i].chain.size());
+    for (std::size_t at = 0; at < both; ++at) {
+      ASSERT_EQ(logs[0].chain[at], logs[i].chain[at])
+          << "servers 0 and " << i << " differ at index " << at + 1;
+    }
+    std::multiset<std::string> commands(logs[i].commands.begin(), logs[i].commands.end());
+    std::size_t missing = 0;
+    for (const std::string& command : acknowledged) missing += commands.count(command) != 1 ? 1 : 0;
+    EXPECT_EQ(missing, 0U) << "of " << acknowledged.size() << " acknowledged, on server " << i;
+  }
+}
+
+// Clients that know only the leader go on proposing to it while it can commit nothing: what it
+// appends meanwhile is taken back by its successor, and yet each proposal ends up in the log once.
+void cut_the_leader_off(LocalCluster& cluster, Namespaces& namespaces,
+                        std::vector<std::string>& acknowledged) {
+  const std::size_t cut = cluster.await_leader(20s).or_throw();
+  Swarm faithful({.clients = 5,
+                  .json_clients = 0,
+                  .urls = {cluster.endpoints().urls().at(cut)},
+                  .label = "faithful"});
+  faithful.pace(8, 5ms);
+  std::this_thread::sleep_for(1s);
+  namespaces.cut_from_peers(cut, true);
+  std::this_thread::sleep_for(4s);
+  namespaces.cut_from_peers(cut, false);
+  std::this_thread::sleep_for(2s);
+  faithful.finish(60s);
+  expect_sound(faithful.verdict());
+  const auto& told = faithful.acknowledged();
+  acknowledged.insert(acknowledged.end(), told.begin(), told.end());
+}
+
+// Three servers, fifty clients; kills, a pause and a partition while all of them propose.
+TEST(Failover, NothingIsLostOrRepeatedThroughKillsAPauseAndAPartition) {
+  Directory directory;
+  Namespaces namespaces(3);
+  auto cluster = LocalCluster::prepare({.binary = KUILT_BINARY,
+                                        .directory = directory.path(),
+                                        .servers = 3,
+                                        .extra_flags = {"--insecure-clients"},
+                                        .hosts = namespaces.hosts()})
+                     .or_throw();
+  cluster.start_all().or_throw();
+  cluster.await_leader(30s).or_throw();
+  Counted counted(admin_addresses(cluster));
+  std::vector<std::string> acknowledged;
+
+  {
+    Swarm swarm(
+        {.clients = 45, .json_clients = 5, .urls = cluster.endpoints().urls(), .label = "first"});
+    for (int round = 0; round < 4; ++round) {
+      swarm.pace(2, 50ms);
+      std::this_thread::sleep_for(1s);
+      swarm.pace(24, 5ms);  // Much in flight, so that many answers die with their server.
+      std::this_thread::sleep_for(700ms);
+      const std::size_t killed = kill_leader(cluster);
+      swarm.pace(2, 50ms);
+      cluster.await_leader(20s).or_throw();
+      std::this_thread::sleep_for(500ms);
+      cluster.start(killed).or_throw();
+    }
+    const std::size_t leader = cluster.await_leader(20s).or_throw();
+    const std::size_t follower = (leader + 1) % 3;
+    cluster.signal(follower, SIGSTOP).or_throw();
+    std::this_thread::sleep_for(10s);
+    cluster.signal(follower, SIGCONT).or_throw();
+
+    cut_the_leader_off(cluster, namespaces, acknowledged);
+    swarm.finish(60s);
+    expect_sound(swarm.verdict());
+    const auto& more = swarm.acknowledged();
+    acknowledged.insert(acknowledged.end(), more.begin(), more.end());
+  }
+  {
+    const std::size_t leader = cluster.await_leader(20s).or_throw();
+    std::vector<std::string> followers = cluster.endpoints().urls();
+    followers.erase(followers.begin() + static_cast<std::ptrdiff_t>(leader));
+    Swarm swarm({.clients = 45, .json_clients = 5, .urls = followers, .label = "second"});
+    swarm.pace(24, 5ms);
+    std::this_thread::sleep_for(2s);
+    const std::size_t killed = kill_leader(cluster);
+    cluster.await_leader(20s).or_throw();
+    std::this_thread::sleep_for(1s);
+    cluster.start(killed).or_throw();
+    swarm.finish(60s);
+    expect_sound(swarm.verdict());
+    const auto& more = swarm.acknowledged();
+    acknowledged.insert(acknowledged.end(), more.begin(), more.end());
+  }
+
+  // Void, unless the faults did what they are for.
+  EXPECT_GE(counted.total("kuilt_committed_repeats_total"), 100);
+  EXPECT_GE(counted.total("kuilt_truncations_total"), 1);
+  cluster.await_leader(20s).or_throw();
+  cluster.stop_all(10s);
+  expect_one_history(cluster, acknowledged);
+}
+
+}  // namespace
+}  // namespace kuilt::process_tests

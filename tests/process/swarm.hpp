@@ -1,0 +1,79 @@
+// swarm.hpp: many clients at once, some of them in Python over JSON, and what they saw.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cli/witness.hpp"
+#include "kuilt/client.hpp"
+
+namespace kuilt::process_tests {
+
+struct SwarmOptions {
+  std::size_t clients = 45;
+  std::size_t json_clients = 5;
+  std::vector<std::string> urls;
+  std::string label;  ///< Makes the commands of this swarm different from those of others.
+};
+
+/// Clients that propose at a steady pace until told to stop, and observe from the start.
+///
+/// Threads: public calls from one; the swarm runs its own.
+class Swarm {
+ public:
+  explicit Swarm(SwarmOptions options);
+  ~Swarm();
+
+  /// Proposals each client keeps in flight, and how long it waits between two looks.
+  void pace(std::size_t in_flight, std::chrono::milliseconds every);
+  /// Proposes no more, waits until every proposal has an outcome, and until every observer has
+  /// reached the last entry that any has seen.
+  void finish(std::chrono::seconds patience);
+  [[nodiscard]] cli::Witness::Verdict verdict() const { return witness_.verdict(); }
+  [[nodiscard]] std::size_t unknown() const { return unknown_; }
+  [[nodiscard]] const std::vector<std::string>& acknowledged() const { return acknowledged_; }
+
+ private:
+  struct Member {
+    std::size_t number = 0;
+    std::uint64_t next = 1;
+    std::atomic<std::size_t> in_flight = 0;
+    std::unique_ptr<ClusterClient> client;
+  };
+  void start(Member& member);
+  void propose(Member& member);
+  void drive();
+  void reach(std::uint64_t index);
+  void start_json();
+  void read_json();
+  void take_json(const std::string& line);
+  [[nodiscard]] std::size_t observed_most() const;
+
+  const SwarmOptions options_;
+  cli::Witness witness_;
+  std::vector<std::unique_ptr<Member>> members_;
+  std::atomic<std::size_t> in_flight_max_ = 2;
+  std::atomic<std::int64_t> every_ms_ = 100;
+  std::atomic<bool> stop_ = false;
+  std::atomic<std::size_t> unknown_ = 0;
+  std::atomic<std::uint64_t> through_ = 0;  // The highest index that anybody was told of.
+  std::atomic<bool> json_stopped_ = false;
+  std::atomic<std::int64_t> json_unanswered_ = 0;
+  std::mutex acknowledged_mutex_;
+  std::vector<std::string> acknowledged_;
+  pid_t json_ = -1;
+  int orders_ = -1;  // To the JSON clients.
+  FILE* facts_ = nullptr;
+  std::thread driver_;
+  std::thread json_reader_;
+};
+
+}  // namespace kuilt::process_tests
