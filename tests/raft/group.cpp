@@ -93,7 +93,10 @@ Duration Group::disk_delay(const Server& server) {
 }
 
 Duration Group::link_delay() {
-  if (!options_.faults || rng_.chance(80)) return std::chrono::microseconds(50 + rng_.below(2000));
+  const auto usual = static_cast<std::uint64_t>(options_.link_delay_max.count());
+  if (!options_.faults || rng_.chance(80)) {
+    return Duration(50us) + Duration(static_cast<Duration::rep>(rng_.below(usual)));
+  }
   return std::chrono::milliseconds(rng_.below(250));
 }
 
@@ -199,19 +202,28 @@ void Group::propose() {
   }
 }
 
+std::optional<std::size_t> Group::any_leader() const {
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    if (servers_[i].core && servers_[i].core->role() == Role::leader) return i;
+  }
+  return std::nullopt;
+}
+
 void Group::misbehave() {
   next_fault_ = now_ + std::chrono::milliseconds(20 + rng_.below(300));
   const std::size_t i = rng_.below(servers_.size());
   const std::size_t j = rng_.below(servers_.size());
   switch (rng_.below(7)) {
     case 0:
-    case 1:
       if (servers_[i].core) crash(i);
+      break;
+    case 1:  // Leaders die young: their entries are on some disks and not on others.
+      if (const auto leader = any_leader()) crash(*leader);
       break;
     case 2: servers_[i].slow_until = now_ + std::chrono::milliseconds(rng_.below(2000)); break;
     case 3: cut_.insert({i, j}); break;
-    case 4:  // A server that hears, or is heard by, nobody.
-      for (std::size_t k = 0; k < servers_.size(); ++k) cut_.insert({i, k});
+    case 4:  // A server that nobody hears; if it leads, its log grows alone.
+      for (std::size_t k = 0; k < servers_.size(); ++k) cut_.insert({any_leader().value_or(i), k});
       break;
     case 5: step(i, PeerLost{servers_[j].id}); break;
     case 6: cut_.clear(); break;
@@ -220,6 +232,7 @@ void Group::misbehave() {
 
 void Group::heal() {
   options_.faults = false;
+  options_.link_delay_max = 2ms;
   cut_.clear();
   for (Server& server : servers_) {
     server.slow_until = {};

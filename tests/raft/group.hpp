@@ -19,8 +19,9 @@ struct GroupOptions {
   std::uint64_t seed = 1;
   std::size_t voters = 3;
   std::size_t learners = 0;
-  Position base;       ///< Of every log.
-  bool faults = true;  ///< Loss, duplication, long delays, crashes, partitions.
+  Position base;                  ///< Of every log.
+  bool faults = true;             ///< Loss, duplication, long delays, crashes, partitions.
+  Duration link_delay_max = 2ms;  ///< As long as a link behaves.
   Options raft;
 };
 
@@ -96,6 +97,7 @@ class Group {
   void finish_write(std::size_t i);
   void propose();
   void misbehave();
+  [[nodiscard]] std::optional<std::size_t> any_leader() const;
   void check(std::size_t i, const Output& out);
   void check_committed(std::size_t i);
   void fail(std::size_t i, std::string_view what);
