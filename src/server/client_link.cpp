@@ -219,6 +219,12 @@ void ClientLink::dismiss(wire::Goodbye goodbye) {
   seam_->close(code, reason);
 }
 
+void ClientLink::close_after_goodbye() {
+  if (closing_) return;
+  closing_ = true;
+  seam_->close(close_try_later, "goodbye");
+}
+
 void ClientLink::close_with(const Error& error) {
   dismiss({.code = error.code(), .message = error.message(), .retry_after = {}, .endpoints = {}});
 }

@@ -58,6 +58,9 @@ class ClientLink {
   /// Says why and where to go, then closes.
   void dismiss(wire::Goodbye goodbye);
 
+  /// The goodbye is queued already: closes once it has left.
+  void close_after_goodbye();
+
   [[nodiscard]] bool is_admitted() const { return admitted_; }
   [[nodiscard]] wire::Encoding encoding() const { return encoding_; }
   [[nodiscard]] std::size_t queued() const { return seam_->queued(); }

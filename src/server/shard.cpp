@@ -117,7 +117,10 @@ void Shard::on_answers(const std::vector<cluster::Answered>& answers) {
 
 void Shard::carry_out(cluster::FeedOutput output) {
   for (const cluster::FeedSend& send : output.send) {
-    if (ClientLink* link = find(send.link)) link->send_shared(send.frame);
+    ClientLink* link = find(send.link);
+    if (link == nullptr) continue;
+    if (!link->send_shared(send.frame)) continue;
+    if (send.kind == cluster::FeedSendKind::goodbye) link->close_after_goodbye();
   }
   for (const cluster::FeedLoad& load : output.loads) events_.load(load);
   if (output.wake_at) wake_feed_at(output.wake_at);
