@@ -297,10 +297,12 @@ void Client::resolved_durable(const Call& call, const Result<wire::CommittedOutc
     return;
   }
   unfinished.maybe_done = true;
-  when_awake(scene_.now() + up_to(rng_, retry_delay_max), [this, id = *call.durable] {
-    const auto left = durable_.unfinished.find(id);
-    if (left != durable_.unfinished.end()) left->second.under_way = false;
-  });
+  when_awake(scene_.now() + up_to(rng_, retry_delay_max),
+             [this, session = call.session, id = *call.durable] {
+               if (!durable_.key || durable_.key->session != session) return;
+               const auto left = durable_.unfinished.find(id);
+               if (left != durable_.unfinished.end()) left->second.under_way = false;
+             });
 }
 
 // What it observes.

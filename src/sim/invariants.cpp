@@ -181,7 +181,8 @@ void Invariants::sends_raft(ServerNumber server, ServerNumber to, const raft::Me
   std::visit(on_message, message);
 }
 
-void Invariants::committed(ServerNumber server, const cluster::CommittedBatch& batch, Term by) {
+void Invariants::committed(ServerNumber server, const cluster::CommittedBatch& batch,
+                           std::optional<Term> leading) {
   ServerView& view = servers_.at(server);
   if (batch.prev.index != view.committed)
     return complain("commits follow each other without a gap");
@@ -195,11 +196,12 @@ void Invariants::committed(ServerNumber server, const cluster::CommittedBatch& b
       return complain("what is told to be committed is what is in the log");
     }
     if (entry.at.index > oracle_.last().index) {
-      // Whoever commits an entry first has counted replicas. Raft 5.4.2.
-      if (batch.through.term != by)
+      // Raft 5.4.2. A leader may have lost its term in the step in which it committed.
+      if (leading && batch.through.term != *leading) {
         complain("only entries of the own term are committed by counting");
+      }
       check_durable_majority(entry.at.index);
-      complain(oracle_.commit(entry, chain, by));
+      complain(oracle_.commit(entry, chain, batch.through.term));
     } else if (oracle_.chain_at(entry.at.index) != chain) {
       return complain("a committed entry never changes, but differs at " +
                       std::to_string(entry.at.index.value()));

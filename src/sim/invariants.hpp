@@ -31,7 +31,9 @@ class Invariants {
   void synced(ServerNumber server, raft::WriteSeq seq);
   /// A frame is about to leave.
   void sends(ServerNumber server, ServerNumber to, const wire::PeerMessage& message);
-  void committed(ServerNumber server, const cluster::CommittedBatch& batch, Term by);
+  /// `leading`: the term that the server leads now, if it does.
+  void committed(ServerNumber server, const cluster::CommittedBatch& batch,
+                 std::optional<Term> leading);
   /// One step is done, and all of the above was told.
   void stepped(ServerNumber server, const cluster::Machine& machine);
   /// For the end: all logs are one log, all tables one table. Pre: all servers run.

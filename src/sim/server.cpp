@@ -83,7 +83,9 @@ void Server::carry_out(cluster::Output output) {
     scene_.note(
         "s{} commits through {} of term {}",
         {number_, output.committed->through.index.value(), output.committed->through.term.value()});
-    scene_.invariants.committed(number_, *output.committed, process_->machine.raft().term());
+    const Term term = process_->machine.raft().term();
+    scene_.invariants.committed(number_, *output.committed,
+                                leads() ? std::optional(term) : std::nullopt);
     publish(output.committed);
   }
   for (const cluster::Answered& answered : output.answers) process_->front.answer(answered);

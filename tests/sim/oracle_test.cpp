@@ -22,6 +22,7 @@ raft::Entry command(std::uint64_t index, ProposalNumber number, std::uint64_t re
   command.request_id = RequestId(request);
   command.body = BytesView(body);
   command.session = SessionId(1, 1);
+  command.digest = wire::command_digest(command.room, command.body);
   return wire::encode_command(command);
 }
 
