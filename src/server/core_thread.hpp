@@ -50,6 +50,8 @@ class CoreThread {
   /// Once, before the first input matters; inputs that came earlier wait.
   void start(CoreDuties duties);
   void put(cluster::Input input) { inbox_.put(std::move(input)); }
+  /// Decides nothing more from the end of this turn on. Any thread, the core's own excepted.
+  void halt() { inbox_.close(); }
   /// Takes no more inputs and joins. What was written stays to be synced.
   void stop();
   [[nodiscard]] CoreView view() const;

@@ -49,9 +49,9 @@ Node::~Node() {
   listener_.reset();
   core_.stop();
   peers_.reset();
+  log_.stop();  // Before the shards: it tells them if its last write fails.
   reads_.stop();
   shards_.clear();
-  log_.stop();
 }
 
 void Node::on_written(Result<raft::WriteSeq> written) {
@@ -59,6 +59,14 @@ void Node::on_written(Result<raft::WriteSeq> written) {
   {
     const std::lock_guard lock(failure_mutex_);
     failure_ = written.error().message();
+  }
+  // Rule 12: a server without a log neither leads nor answers; its clients go elsewhere.
+  core_.halt();
+  for (const auto& shard : shards_) {
+    shard->drain({.code = ErrorCode::stopped,
+                  .message = "the disk of server " + facts_.name + " failed",
+                  .retry_after = {},
+                  .endpoints = facts_.other_endpoints()});
   }
   on_failed_(written.error());
 }

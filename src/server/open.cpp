@@ -54,24 +54,37 @@ storage::WalOptions wal_options(const ServerOptions& options, const raft::Parame
   return wal;
 }
 
+/// The log to found on. A start that was cut short after this and before the directory was bound
+/// left one behind, maybe with the founding record in it.
+Result<storage::Wal::Opened> empty_log(storage::Disk& disk, const storage::WalOptions& options,
+                                       const storage::Identity& identity) {
+  auto made =
+      storage::Wal::create(disk, options, identity, Position{}, Rng(random_session().low()));
+  if (made) return storage::Wal::Opened{*std::move(made), {}};
+  if (made.error().code() != ErrorCode::invalid_argument) return std::move(made).error();
+  return storage::Wal::open(disk, options, identity, Rng(random_session().low()),
+                            [](const raft::Entry&, bool) -> Status { return Done{}; });
+}
+
 /// The founding record becomes the first entry, committed by agreement: all members hold it.
 Status write_founding(storage::Disk& disk, const storage::WalOptions& options,
                       const storage::Identity& identity, const raft::Configuration& record) {
-  auto wal = storage::Wal::create(disk, options, identity, Position{}, Rng(random_session().low()));
-  if (!wal) return std::move(wal).error();
+  auto log = empty_log(disk, options, identity);
+  if (!log) return std::move(log).error();
   const Position first{Index(1), Term(1)};
+  if (log->recovered.last >= first.index) return Done{};  // The cluster id is the record's digest.
   raft::Write write{.seq = raft::WriteSeq(1),
-                    .hard = {Term(1), NodeId{}},
+                    .hard = {first.term, NodeId{}},
                     .truncate_after = std::nullopt,
                     .entries = {},
                     .commit = first.index};
   write.entries.push_back(wire::encode_configuration(
       first, LogTime{}, std::make_shared<const raft::Configuration>(record)));
-  const storage::Batch batch = (*wal)->plan({&write, 1}).batch;
+  const storage::Batch batch = log->wal->plan({&write, 1}).batch;
   for (const storage::DiskOp& op : batch.ops) {
     if (Status status = disk.perform(op); !status) return status;
   }
-  (*wal)->done();
+  log->wal->done();
   return Done{};
 }
 

@@ -156,11 +156,15 @@ TEST(Founding, NoTwoRecordsAreFoundedWhenADirectoryIsLostOnTheWay) {
 
     std::optional<ClusterId> cluster;
     for (const auto& [name, record] : world.founded) {
-      if (cluster) EXPECT_EQ(*cluster, record.cluster);
+      if (cluster) {
+        EXPECT_EQ(*cluster, record.cluster);
+      }
       cluster = record.cluster;
     }
     const bool refused = world.failed.contains("b");
-    if (refused) EXPECT_EQ(world.failed.at("b"), ErrorCode::directory_lost);
+    if (refused) {
+      EXPECT_EQ(world.failed.at("b"), ErrorCode::directory_lost);
+    }
     EXPECT_TRUE(refused || world.founded.contains("b") || had_written);
   }
 }
