@@ -107,6 +107,7 @@ class Pending {
     return state_->get_for(timeout);
   }
   /// Has `callback` called with the result, on the thread of the client's callbacks, once.
+  /// Asked for only after the client was stopped, it is not called.
   void then(std::function<void(Result<T>)> callback) { state_->then(std::move(callback)); }
 
  private:

@@ -22,8 +22,7 @@ void call(const char* name, const std::function<void()>& callback) noexcept {
 }  // namespace
 
 CallbackThread::~CallbackThread() {
-  stop();
-  // The last owner may be a callback itself: it cannot wait for its own end.
+  // The thread owns this too, so it has ended, or is the one that runs here.
   if (thread_.joinable()) thread_.detach();
 }
 
@@ -31,7 +30,7 @@ void CallbackThread::run(const char* name, std::function<void()> callback) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
   queue_.emplace_back(name, std::move(callback));
-  if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+  if (!thread_.joinable()) thread_ = std::thread([self = shared_from_this()] { self->work(); });
   changed_.notify_one();
 }
 
@@ -46,7 +45,9 @@ void CallbackThread::stop() {
     stopping_ = true;
     changed_.notify_one();
   }
-  if (thread_.joinable() && !here()) thread_.join();
+  if (here()) return;
+  const std::lock_guard lock(join_mutex_);
+  if (thread_.joinable()) thread_.join();
 }
 
 void CallbackThread::work() {

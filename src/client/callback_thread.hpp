@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -16,7 +17,8 @@ namespace kuilt::client {
 /// Its queue is bounded by what feeds it: credit for entries, pending_bytes_max for calls.
 ///
 /// Threads: any. The thread itself starts with the first callback.
-class CallbackThread final : public detail::Callbacks {
+class CallbackThread final : public detail::Callbacks,
+                             public std::enable_shared_from_this<CallbackThread> {
  public:
   ~CallbackThread() override;
   void run(const char* name, std::function<void()> callback) override;
@@ -32,6 +34,7 @@ class CallbackThread final : public detail::Callbacks {
   std::deque<std::pair<const char*, std::function<void()>>> queue_;
   bool stopping_ = false;
   std::thread thread_;
+  std::mutex join_mutex_;  ///< Of those who wait for the thread to end.
 };
 
 }  // namespace kuilt::client

@@ -88,9 +88,8 @@ Result<Observer> ClusterClient::observe(From from, ObserveOptions options) {
 Status ClusterClient::on_committed(From from, std::function<void(const Committed&)> callback,
                                    ObserveOptions options,
                                    std::function<void(const Error&)> on_end) {
-  auto subscription = shell_->observe(from, options.room);
+  auto subscription = shell_->observe(from, options.room, std::move(callback), std::move(on_end));
   if (!subscription) return std::move(subscription).error().within("on_committed");
-  shell_->hand_to(*subscription, options.room, std::move(callback), std::move(on_end));
   return Done{};
 }
 

@@ -228,7 +228,7 @@ void ClientCore::on_begun(Instant now, Link& link, RoomFeed& feed, const wire::O
                            feed.position(), after});
   }
   if (feed.position() != before) {
-    duties.push_back(Advanced{reply.room, feed.position(), feed.digest()});
+    duties.push_back(feed.advanced());
   }
   const auto streams = [](const auto& observed) { return observed.second.streaming(); };
   if (std::all_of(rooms_.begin(), rooms_.end(), streams)) lost_at_.reset();
@@ -243,7 +243,7 @@ void ClientCore::on_feed(Instant now, Link& link, const wire::Feed& frame, Dutie
   for (std::size_t i = 0; i < entries->size(); ++i) {
     duties.push_back(Delivered{frame.room, std::move((*entries)[i]), frame.entries[i].size()});
   }
-  duties.push_back(Advanced{frame.room, frame.through, frame.digest});
+  duties.push_back(room->second.advanced());
 }
 
 void ClientCore::on_violation(Instant now, Link& link, const Error& error, Duties& duties) {

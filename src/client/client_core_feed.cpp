@@ -104,6 +104,11 @@ RoomFeed::RoomFeed(RoomName room, wire::ObserveFrom from, std::uint64_t credit_b
   if (const auto* point = std::get_if<wire::ResumePoint>(&from_)) point_ = *point;
 }
 
+Advanced RoomFeed::advanced() const {
+  KUILT_CHECK(point_);
+  return {room_, point_->at, point_->digest, point_->cluster, point_->history};
+}
+
 void RoomFeed::link_down() { state_ = State::idle; }
 
 std::optional<wire::Observe> RoomFeed::ask(Instant now) {

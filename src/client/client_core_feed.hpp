@@ -34,9 +34,8 @@ class RoomFeed {
   [[nodiscard]] std::optional<wire::Credit> taken(std::uint64_t bytes);
 
   [[nodiscard]] bool streaming() const { return state_ == State::streaming; }
-  [[nodiscard]] bool has_position() const { return point_.has_value(); }
   [[nodiscard]] Position position() const { return point_ ? point_->at : Position{}; }
-  [[nodiscard]] std::uint64_t digest() const { return point_ ? point_->digest : 0; }
+  [[nodiscard]] Advanced advanced() const;
   /// Whether this room was fed by an earlier link: the next reply is a resume.
   [[nodiscard]] bool was_fed() const { return was_fed_; }
 

@@ -112,6 +112,8 @@ struct Advanced {
   RoomName room;
   Position through;
   std::uint64_t digest = 0;
+  ClusterId cluster;
+  HistoryId history;
 };
 /// Observing a room has ended for good; the application must decide.
 struct ObserveEnded {

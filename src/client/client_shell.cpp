@@ -69,14 +69,14 @@ void ClientShell::start() {
 }
 
 void ClientShell::stop() {
-  const std::lock_guard stop_lock(stop_mutex_);
   {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-  }
-  if (thread_.joinable()) {
-    post(client::Stop{});
-    thread_.join();
+    const std::lock_guard stop_lock(stop_mutex_);
+    {
+      const std::lock_guard lock(mutex_);
+      // Together: whatever was taken before is in front of the Stop, and nothing comes after it.
+      if (!std::exchange(stopped_, true)) gather({client::Stop{}, nullptr});
+    }
+    if (thread_.joinable()) thread_.join();
   }
   callbacks_->stop();
 }
@@ -87,103 +87,97 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
   asked.room = options.room;
   asked.command = Bytes::copy_of(command);
   asked.deadline = clock_now() + options.deadline;
-  std::shared_ptr<PendingState<Receipt>> state;
-  {
-    const std::lock_guard lock(mutex_);
-    asked.call = CallId(++last_call_);
-    auto abandon = [weak = weak_from_this(), call = asked.call] {
-      if (const auto shell = weak.lock()) shell->post(client::CancelCall{call});
-    };
-    state = std::make_shared<PendingState<Receipt>>(callbacks_, std::move(abandon));
-    if (!stopped_) pending_.emplace(asked.call, state);
-    if (stopped_) {
-      state->resolve(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
-      return state;
-    }
+  const std::lock_guard lock(mutex_);
+  asked.call = CallId(++last_call_);
+  auto abandon = [weak = weak_from_this(), call = asked.call] {
+    if (const auto shell = weak.lock()) shell->post(client::CancelCall{call});
+  };
+  auto state = std::make_shared<PendingState<Receipt>>(callbacks_, std::move(abandon));
+  if (stopped_) {
+    state->resolve(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
+    return state;
   }
-  post(std::move(asked));
+  pending_.emplace(asked.call, state);
+  gather({std::move(asked), nullptr});
   return state;
 }
 
-Result<std::shared_ptr<Subscription>> ClientShell::observe(const From& from, const RoomName& room) {
-  std::shared_ptr<Subscription> subscription;
-  {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return Error(ErrorCode::stopped, Effect::none, "the client was stopped");
-    if (rooms_.contains(room)) {
-      return Error(ErrorCode::invalid_argument,
-                   "the room \"" + room + "\" is observed already: drop that observer first");
-    }
-    const std::uint64_t number = ++last_observe_;
-    auto on_taken = [weak = weak_from_this(), room, number](std::uint64_t bytes) {
-      if (const auto shell = weak.lock()) shell->taken(room, number, bytes);
-    };
-    auto on_left = [weak = weak_from_this(), room, number] {
-      if (const auto shell = weak.lock()) shell->left(room, number);
-    };
-    subscription = std::make_shared<Subscription>(std::move(on_taken), std::move(on_left));
-    rooms_[room] = Observed{number, subscription, {}, {}};
+Result<std::shared_ptr<Subscription>> ClientShell::observe(
+    const From& from, const RoomName& room, std::function<void(const Committed&)> callback,
+    std::function<void(const Error&)> on_end) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return Error(ErrorCode::stopped, Effect::none, "the client was stopped");
+  if (rooms_.contains(room)) {
+    return Error(ErrorCode::invalid_argument,
+                 "the room \"" + room + "\" is observed already: drop that observer first");
   }
-  post(client::ObserveCall{room, on_wire(from)});
+  const std::uint64_t number = ++last_observe_;
+  auto on_taken = [weak = weak_from_this(), room, number](std::uint64_t bytes) {
+    if (const auto shell = weak.lock()) shell->taken(room, number, bytes);
+  };
+  auto on_left = [weak = weak_from_this(), room, number] {
+    if (const auto shell = weak.lock()) shell->left(room, number);
+  };
+  auto subscription = std::make_shared<Subscription>(std::move(on_taken), std::move(on_left));
+  rooms_[room] = number;
+  gather({client::ObserveCall{room, on_wire(from)},
+          std::make_shared<const Observed>(
+              Observed{room, number, subscription, std::move(callback), std::move(on_end)})});
   return subscription;
 }
 
-void ClientShell::hand_to(const std::shared_ptr<Subscription>& subscription, const RoomName& room,
-                          std::function<void(const Committed&)> callback,
-                          std::function<void(const Error&)> on_end) {
-  Observed changed;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = rooms_.find(room);
-    if (found == rooms_.end() || found->second.subscription != subscription) return;
-    found->second.callback = std::move(callback);
-    found->second.on_end = std::move(on_end);
-    changed = found->second;
-  }
-  pass_on(room, changed);  // What came before the callback was there.
-}
-
 void ClientShell::taken(const RoomName& room, std::uint64_t number, std::uint64_t bytes) {
-  const auto current = observed(room);
-  if (current && current->number == number) post(client::Taken{room, bytes});
+  const std::lock_guard lock(mutex_);
+  const auto found = rooms_.find(room);
+  if (found == rooms_.end() || found->second != number) return;
+  gather({client::Taken{room, bytes}, nullptr});
 }
 
 void ClientShell::left(const RoomName& room, std::uint64_t number) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = rooms_.find(room);
-    if (found == rooms_.end() || found->second.number != number) return;
-    rooms_.erase(found);
-    // Under the lock: an observe of the same room must come to the core after this.
-    inbox_.emplace_back(client::UnobserveCall{room});
-  }
-  post(client::Tick{});
-}
-
-std::optional<ClientShell::Observed> ClientShell::observed(const RoomName& room) {
   const std::lock_guard lock(mutex_);
   const auto found = rooms_.find(room);
-  if (found == rooms_.end()) return std::nullopt;
-  return found->second;
+  if (found == rooms_.end() || found->second != number) return;
+  rooms_.erase(found);
+  gather({client::UnobserveCall{room}, nullptr});
+}
+
+const ClientShell::Observed* ClientShell::fed(const RoomName& room) const {
+  const auto found = fed_.find(room);
+  return found == fed_.end() ? nullptr : found->second.get();
 }
 
 void ClientShell::post(client::Input input) {
   const std::lock_guard lock(mutex_);
-  inbox_.push_back(std::move(input));
+  gather({std::move(input), nullptr});
+}
+
+void ClientShell::gather(Gathered one) {
+  inbox_.push_back(std::move(one));
   if (std::exchange(turn_posted_, true)) return;  // One wake takes all that gathers meanwhile.
   boost::asio::post(loop_, [this] { turn(); });
 }
 
 void ClientShell::turn() {
-  std::vector<client::Input> inputs;
+  std::vector<Gathered> gathered;
   {
     const std::lock_guard lock(mutex_);
-    inputs.swap(inbox_);
+    gathered.swap(inbox_);
     turn_posted_ = false;
   }
-  for (const client::Input& input : inputs) {
-    if (std::holds_alternative<client::Stop>(input)) stopping_ = true;
+  std::vector<client::Input> inputs;
+  for (Gathered& one : gathered) {
+    if (one.observed) {
+      // What an earlier observer of the room is still owed goes to that one.
+      step(std::exchange(inputs, {}));
+      fed_[one.observed->room] = one.observed;
+    }
+    if (std::holds_alternative<client::Stop>(one.input)) stopping_ = true;
+    inputs.push_back(std::move(one.input));
   }
+  step(std::move(inputs));
+}
+
+void ClientShell::step(std::vector<client::Input> inputs) {
   client::Output out = core_.step(clock_now(), std::move(inputs));
   for (client::Duty& duty : out.duties) carry_out(duty);
   if (stopping_) return finish_when_closed();
@@ -195,7 +189,7 @@ void ClientShell::turn() {
 }
 
 void ClientShell::finish_when_closed() {
-  if (open_.empty()) return loop_.stop();
+  if (closing_.empty()) return loop_.stop();
   wake_.expires_after(farewell_max);
   wake_.async_wait([this](const boost::system::error_code& error) {
     if (!error) loop_.stop();
@@ -243,6 +237,7 @@ void ClientShell::dialed(DialId id, Result<std::shared_ptr<transport::Seam>> sea
   events.on_drained = [] {};
   events.on_closed = [this, id](const Error& reason) {
     if (open_.erase(id) > 0) post(client::Broken{id, reason.message()});
+    if (closing_.erase(id) > 0 && stopping_ && closing_.empty()) loop_.stop();
   };
   (*seam)->start(std::move(events));
   post(client::Dialed{id});
@@ -275,8 +270,11 @@ void ClientShell::send(const client::Send& duty) {
 void ClientShell::close(DialId id) {
   const auto found = open_.find(id);
   if (found == open_.end()) return;
-  if (const auto seam = std::move(found->second.seam)) seam->close(1000, "");
+  const auto seam = std::move(found->second.seam);
   open_.erase(found);
+  if (!seam) return;
+  closing_.insert(id);
+  seam->close(1000, "");
 }
 
 void ClientShell::resolved(client::Resolved& duty) {
@@ -293,40 +291,39 @@ void ClientShell::resolved(client::Resolved& duty) {
 }
 
 void ClientShell::delivered(client::Delivered& duty) {
-  const auto target = observed(duty.room);
-  if (!target) return;
+  const Observed* target = fed(duty.room);
+  if (target == nullptr) return;
   wire::FeedEntry& entry = duty.entry;
   target->subscription->deliver(
       LogEntry{entry.at.index, entry.at.term, std::move(entry.command), std::move(entry.author),
                entry.request_id, entry.log_time, std::move(entry.room)},
       duty.bytes);
-  pass_on(duty.room, *target);
 }
 
+// Follows every frame: the entries before it are passed on with it, in one callback.
 void ClientShell::advanced(const client::Advanced& duty) {
-  const auto target = observed(duty.room);
-  const auto welcome = core_.welcome();
-  if (!target || !welcome) return;
-  target->subscription->advance(
-      ResumeToken{welcome->cluster, welcome->history, duty.through, duty.digest});
-  pass_on(duty.room, *target);
+  const Observed* target = fed(duty.room);
+  if (target == nullptr) return;
+  target->subscription->advance(ResumeToken{duty.cluster, duty.history, duty.through, duty.digest});
+  pass_on(*target);
 }
 
 void ClientShell::ended(const client::ObserveEnded& duty) {
-  std::optional<Observed> target;
+  const auto found = fed_.find(duty.room);
+  if (found == fed_.end()) return;
+  const std::shared_ptr<const Observed> target = std::move(found->second);
+  fed_.erase(found);
   {
     const std::lock_guard lock(mutex_);
-    const auto found = rooms_.find(duty.room);
-    if (found == rooms_.end()) return;
-    target = found->second;
-    rooms_.erase(found);
+    const auto room = rooms_.find(duty.room);
+    if (room != rooms_.end() && room->second == target->number) rooms_.erase(room);
   }
   target->subscription->end(duty.error);
   if (!target->on_end) return;
   callbacks_->run("on_end", [on_end = target->on_end, error = duty.error] { on_end(error); });
 }
 
-void ClientShell::pass_on(const RoomName&, const Observed& observed) {
+void ClientShell::pass_on(const Observed& observed) {
   if (!observed.callback) return;
   callbacks_->run("on_committed",
                   [subscription = observed.subscription, callback = observed.callback] {

@@ -6,10 +6,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -33,15 +35,15 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void stop();
 
   std::shared_ptr<PendingState<Receipt>> propose(BytesView command, const ProposeOptions& options);
-  /// `sink` set: every piece is handed to it as a callback, instead of being waited for.
-  Result<std::shared_ptr<Subscription>> observe(const From& from, const RoomName& room);
-  void hand_to(const std::shared_ptr<Subscription>& subscription, const RoomName& room,
-               std::function<void(const Committed&)> callback,
-               std::function<void(const Error&)> on_end);
+  /// With a callback every piece is handed to it, instead of being waited for.
+  Result<std::shared_ptr<Subscription>> observe(const From& from, const RoomName& room,
+                                                std::function<void(const Committed&)> callback = {},
+                                                std::function<void(const Error&)> on_end = {});
 
  private:
   /// One observed room. Its number tells it from an earlier one of the same name.
   struct Observed {
+    RoomName room;
     std::uint64_t number = 0;
     std::shared_ptr<Subscription> subscription;
     std::function<void(const Committed&)> callback;
@@ -51,8 +53,16 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
     std::shared_ptr<transport::Seam> seam;  ///< Null while it is being dialed.
   };
 
+  struct Gathered {
+    client::Input input;
+    std::shared_ptr<const Observed> observed;  ///< With an ObserveCall only.
+  };
+
   void post(client::Input input);
+  /// Pre: `mutex_` is held.
+  void gather(Gathered one);
   void turn();
+  void step(std::vector<client::Input> inputs);
   void carry_out(client::Duty& duty);
   void dial(const client::Dial& duty);
   void dialed(client::DialId dial, Result<std::shared_ptr<transport::Seam>> seam);
@@ -64,10 +74,10 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void advanced(const client::Advanced& duty);
   void ended(const client::ObserveEnded& duty);
   void happened(const client::Event& duty);
-  void pass_on(const RoomName& room, const Observed& observed);
+  void pass_on(const Observed& observed);
   void left(const RoomName& room, std::uint64_t number);
   void taken(const RoomName& room, std::uint64_t number, std::uint64_t bytes);
-  [[nodiscard]] std::optional<Observed> observed(const RoomName& room);
+  [[nodiscard]] const Observed* fed(const RoomName& room) const;
   void finish_when_closed();
 
   const ClientOptions options_;
@@ -78,18 +88,21 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::steady_timer wake_;
-  client::ClientCore core_;  ///< Of the loop thread only, as the two below.
+  // Of the loop thread only, from here to the mutex.
+  client::ClientCore core_;
   std::map<client::DialId, Open> open_;
+  std::set<client::DialId> closing_;  ///< Their closing handshake is on its way.
+  std::map<RoomName, std::shared_ptr<const Observed>> fed_;
   bool stopping_ = false;
 
   std::mutex mutex_;  ///< Guards what follows.
-  std::vector<client::Input> inbox_;
+  std::vector<Gathered> inbox_;
   bool turn_posted_ = false;
   bool stopped_ = false;
   std::uint64_t last_call_ = 0;
   std::uint64_t last_observe_ = 0;
   std::map<client::CallId, std::shared_ptr<PendingState<Receipt>>> pending_;
-  std::map<RoomName, Observed> rooms_;
+  std::map<RoomName, std::uint64_t> rooms_;  ///< Number of the observe.
 
   std::mutex stop_mutex_;  ///< Of those who wait for the loop thread to end.
   std::thread thread_;

@@ -1,0 +1,273 @@
+// The public client against servers on real sockets. Every wait has a bound.
+#include "kuilt/client.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "tests/client/tiny_server.hpp"
+
+namespace kuilt::testing {
+namespace {
+
+constexpr auto patience = 20s;  // Far more than anything here takes.
+
+/// The texts of the next `count` entries.
+std::vector<std::string> next_texts(Observer& seen, std::size_t count) {
+  std::vector<std::string> texts;
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (texts.size() < count && std::chrono::steady_clock::now() < end) {
+    const auto piece = seen.next_for(patience);
+    if (!piece) break;
+    if (const auto* entry = std::get_if<Committed::Entry>(&*piece)) {
+      texts.emplace_back(entry->entry.command.text());
+    }
+  }
+  return texts;
+}
+
+struct Encodings : ::testing::TestWithParam<bool> {
+  ClientOptions options() const {
+    ClientOptions options;
+    options.name = "ann";
+    options.json = GetParam();
+    return options;
+  }
+  TinyLog log;
+};
+
+TEST_P(Encodings, AProposalIsAcknowledgedAndObserved) {
+  TinyServer server(log);
+  auto client = ClusterClient::connect({server.url()}, options()).or_throw();
+  auto seen = client.observe(from_start).or_throw();
+
+  const auto receipt = client.propose("move 1").get_for(patience);
+
+  ASSERT_TRUE(receipt);
+  ASSERT_TRUE(*receipt) << receipt->error().message();
+  EXPECT_EQ((*receipt)->index, Index(1));
+  EXPECT_FALSE((*receipt)->duplicate);
+  EXPECT_THAT(next_texts(seen, 1), ::testing::ElementsAre("move 1"));
+}
+
+TEST_P(Encodings, AKilledServerCostsNeitherAGapNorARepeat) {
+  auto first = std::make_unique<TinyServer>(log);
+  TinyServer second(log);
+  auto client = ClusterClient::connect({first->url(), second.url()}, options()).or_throw();
+  auto seen = client.observe(from_start).or_throw();
+  ASSERT_TRUE(client.propose("one").get_for(patience).value());
+  ASSERT_THAT(next_texts(seen, 1), ::testing::ElementsAre("one"));
+
+  first->kill();
+  ASSERT_TRUE(client.propose("two").get_for(patience).value());
+
+  EXPECT_THAT(next_texts(seen, 1), ::testing::ElementsAre("two"));
+  EXPECT_EQ(log.size(), 2U);
+}
+
+INSTANTIATE_TEST_SUITE_P(ClusterClient, Encodings, ::testing::Bool(),
+                         [](const auto& tested) { return tested.param ? "json" : "protobuf"; });
+
+TEST(ClusterClient, AnAttemptThatWasCommittedAndNeverAnsweredIsNotCommittedTwice) {
+  TinyLog log;
+  auto silent = std::make_unique<TinyServer>(log, Manners{.answers = false});
+  TinyServer second(log);
+  auto client = ClusterClient::connect({silent->url(), second.url()}).or_throw();
+  auto pending = client.propose("once");
+  for (const auto end = std::chrono::steady_clock::now() + patience;
+       log.size() == 0 && std::chrono::steady_clock::now() < end;) {
+    EXPECT_FALSE(pending.get_for(1ms));
+  }
+
+  silent->kill();
+  const auto receipt = pending.get_for(patience);
+
+  ASSERT_TRUE(receipt);
+  ASSERT_TRUE(*receipt) << receipt->error().message();
+  EXPECT_TRUE((*receipt)->duplicate);
+  EXPECT_EQ(log.size(), 1U);
+}
+
+TEST(ClusterClient, GarbageFromAServerEndsItsLinkAndTheNextOneServes) {
+  TinyLog log;
+  TinyServer mad(log, Manners{.garbage = true});
+  TinyServer sound(log);
+  std::promise<std::string> why;
+  ClientOptions options;
+  options.on_event = [&, told = false](const ClientEvent& event) mutable {
+    if (event.kind != ClientEventKind::disconnected || std::exchange(told, true)) return;
+    why.set_value(event.text);
+  };
+  auto client = ClusterClient::connect({mad.url(), sound.url()}, options).or_throw();
+  auto seen = client.observe(from_start).or_throw();
+
+  ASSERT_TRUE(client.propose("move").get_for(patience).value());
+
+  EXPECT_THAT(next_texts(seen, 1), ::testing::ElementsAre("move"));
+  auto reason = why.get_future();
+  ASSERT_EQ(reason.wait_for(patience), std::future_status::ready);
+  EXPECT_THAT(reason.get(), ::testing::HasSubstr("bad_frame"));
+}
+
+TEST(ClusterClient, StopEndsWhatIsPending) {
+  TinyLog log;
+  TinyServer silent(log, Manners{.answers = false});
+  auto client = ClusterClient::connect({silent.url()}).or_throw();
+  auto seen = client.observe(from_start).or_throw();
+  auto sent = client.propose("sent");
+  ASSERT_THAT(next_texts(seen, 1), ::testing::ElementsAre("sent"));
+
+  client.stop();
+
+  const auto outcome = sent.get();
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code(), ErrorCode::stopped);
+  EXPECT_EQ(outcome.error().effect(), Effect::unknown);
+  while (seen.next()) {
+  }
+  EXPECT_EQ(seen.error()->code(), ErrorCode::stopped);
+  EXPECT_EQ(client.propose("late").get().error().effect(), Effect::none);
+  EXPECT_FALSE(client.observe(from_now));
+}
+
+TEST(ClusterClient, WithoutAServerADeadlineSaysWhatWasTried) {
+  auto client = ClusterClient::connect({"ws://127.0.0.1:1"}).or_throw();
+
+  const auto outcome = client.propose("x", {.deadline = 200ms, .room = ""}).get_for(patience);
+
+  ASSERT_TRUE(outcome);
+  ASSERT_FALSE(*outcome);
+  EXPECT_EQ(outcome->error().code(), ErrorCode::no_server);
+  EXPECT_EQ(outcome->error().effect(), Effect::none);
+  EXPECT_THAT(outcome->error().message(), ::testing::HasSubstr("127.0.0.1:1"));
+}
+
+TEST(ClusterClient, ARoomHasOneObserverAtATime) {
+  auto client = ClusterClient::connect({"ws://127.0.0.1:1"}).or_throw();
+  {
+    auto first = client.observe(from_start).or_throw();
+    const auto second = client.observe(from_start);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code(), ErrorCode::invalid_argument);
+  }
+  EXPECT_TRUE(client.observe(from_start));
+}
+
+TEST(ClusterClient, ASecondObserverSeesEverythingFromTheStartAgain) {
+  TinyLog log;
+  TinyServer server(log);
+  auto client = ClusterClient::connect({server.url()}).or_throw();
+  for (int round = 0; round < 20; ++round) {
+    const std::string text = "move " + std::to_string(round);
+    ASSERT_TRUE(client.propose(text).get_for(patience).value());
+    auto seen = client.observe(from_start).or_throw();
+    const auto texts = next_texts(seen, static_cast<std::size_t>(round) + 1);
+    ASSERT_EQ(texts.size(), static_cast<std::size_t>(round) + 1);
+    EXPECT_EQ(texts.front(), "move 0");
+    EXPECT_EQ(texts.back(), text);
+  }
+}
+
+TEST(ClusterClient, ATokenResumesInAnotherClient) {
+  TinyLog log;
+  TinyServer server(log);
+  std::string kept;
+  {
+    auto client = ClusterClient::connect({server.url()}).or_throw();
+    auto seen = client.observe(from_start).or_throw();
+    ASSERT_TRUE(client.propose("one").get_for(patience).value());
+    ASSERT_THAT(next_texts(seen, 1), ::testing::ElementsAre("one"));
+    const auto advance = seen.next_for(patience);
+    ASSERT_TRUE(advance && std::holds_alternative<Committed::Advance>(*advance));
+    kept = seen.token().value().text();
+    ASSERT_TRUE(client.propose("two").get_for(patience).value());
+  }
+
+  auto client = ClusterClient::connect({server.url()}).or_throw();
+  auto seen = client.observe(ResumeToken::parse(kept).value()).or_throw();
+
+  EXPECT_THAT(next_texts(seen, 1), ::testing::ElementsAre("two"));
+}
+
+TEST(ClusterClient, CallbacksComeOnOneThreadAndMayCallBackIn) {
+  TinyLog log;
+  TinyServer server(log);
+  auto client = ClusterClient::connect({server.url()}).or_throw();
+  std::promise<std::string> seen;
+  std::promise<ErrorCode> inside;
+  const auto on_piece = [&](const Committed& piece) {
+    const auto* entry = std::get_if<Committed::Entry>(&piece);
+    if (entry == nullptr || entry->entry.index != Index(1)) return;
+    seen.set_value(std::string(entry->entry.command.text()));
+  };
+  ASSERT_TRUE(client.on_committed(from_start, on_piece));
+
+  auto first = client.propose("move");
+  ASSERT_TRUE(first.get_for(patience).value());
+  first.then([&](const Result<Receipt>&) {
+    auto other = client.propose("from inside");
+    inside.set_value(other.get().error().code());
+  });
+
+  auto text = seen.get_future();
+  ASSERT_EQ(text.wait_for(patience), std::future_status::ready);
+  EXPECT_EQ(text.get(), "move");
+  auto code = inside.get_future();
+  ASSERT_EQ(code.wait_for(patience), std::future_status::ready);
+  EXPECT_EQ(code.get(), ErrorCode::usage);
+  client.stop();
+}
+
+TEST(ClusterClient, StopInsideACallbackReturns) {
+  TinyLog log;
+  TinyServer server(log);
+  auto client = ClusterClient::connect({server.url()}).or_throw();
+  std::promise<void> stopped;
+
+  client.propose("move").then([&](const Result<Receipt>&) {
+    client.stop();
+    stopped.set_value();
+  });
+
+  EXPECT_EQ(stopped.get_future().wait_for(patience), std::future_status::ready);
+}
+
+TEST(ClusterClientDeath, ACallbackThatThrowsEndsTheProcessWithItsName) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_DEATH(
+      {
+        ClientOptions options;
+        options.on_event = [](const ClientEvent&) { throw std::runtime_error("oops"); };
+        auto client = ClusterClient::connect({"ws://127.0.0.1:1"}, options).or_throw();
+        static_cast<void>(client.propose("x", {.deadline = patience, .room = ""}).get());
+      },
+      "on_event.*oops");
+}
+
+TEST(ClusterClient, WhatCannotConnectIsRefusedByName) {
+  EXPECT_EQ(ClusterClient::connect(ClusterEndpoints{}).error().code(), ErrorCode::invalid_argument);
+  ClientOptions no_links;
+  no_links.links = 0;
+  EXPECT_EQ(ClusterClient::connect({"ws://a"}, no_links).error().code(),
+            ErrorCode::invalid_argument);
+  ClientOptions long_token;
+  long_token.token = std::string(1025, 'x');
+  EXPECT_EQ(ClusterClient::connect({"ws://a"}, long_token).error().code(),
+            ErrorCode::invalid_argument);
+}
+
+TEST(ResumeTokens, HaveATextThatReadsBack) {
+  const ResumeToken token{ClusterId::named("c"), HistoryId::named("h"),
+                          Position{Index(1000), Term(7)}, 0xffff'ffff'ffff'ffffU};
+
+  EXPECT_EQ(ResumeToken::parse(token.text()), token);
+  for (const char* bad : {"", ".", "a.b.c.d.e", "....", "1.2.3"}) {
+    EXPECT_FALSE(ResumeToken::parse(bad)) << bad;
+  }
+  EXPECT_FALSE(ResumeToken::parse(token.text() + "."));
+  EXPECT_FALSE(ResumeToken::parse(token.text() + "0"));  // Over 64 bits.
+}
+
+}  // namespace
+}  // namespace kuilt::testing
