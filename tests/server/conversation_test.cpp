@@ -1,0 +1,399 @@
+// What a client may say and what it hears, over both subprotocols, against a real node and real
+// sockets. Every guard is asked for by name.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <deque>
+#include <optional>
+
+#include <boost/asio/io_context.hpp>
+
+#include "server/client_link.hpp"
+#include "server/founding.hpp"
+#include "server/open.hpp"
+#include "transport/seam.hpp"
+#include "wire/client_messages.hpp"
+
+namespace kuilt::server {
+namespace {
+
+using namespace std::chrono_literals;
+using wire::Encoding;
+
+/// A hello with one thing changed.
+template <class Change>
+wire::Hello hello_with(Change change) {
+  wire::Hello hello;
+  change(hello);
+  return hello;
+}
+wire::Hello named(const std::string& name) {
+  return hello_with([&](wire::Hello& hello) { hello.name = name; });
+}
+wire::Hello numbered(std::uint64_t client, std::uint32_t link) {
+  return hello_with([&](wire::Hello& hello) {
+    hello.client = client;
+    hello.link = link;
+  });
+}
+
+/// A client that says what the test wants and keeps what it hears.
+class Talker {
+ public:
+  explicit Talker(Encoding encoding) : encoding_(encoding) {}
+  ~Talker() {
+    if (seam_) seam_->abort();
+    run_until([this] { return !seam_ || closed_.has_value(); });
+  }
+
+  /// False: refused; `refusal` says why.
+  bool connect(const std::string& url) {
+    bool done = false;
+    transport::SeamLimits limits;
+    limits.first_frame_bytes_max = limits.frame_bytes_max;
+    limits.text = encoding_ == Encoding::json;
+    transport::dial(io_.get_executor(), url, {std::string(wire::subprotocol_of(encoding_))}, limits,
+                    5s, [&](Result<std::shared_ptr<transport::Seam>> seam) {
+                      done = true;
+                      if (seam) {
+                        seam_ = *seam;
+                      } else {
+                        refusal = seam.error();
+                      }
+                    });
+    run_until([&] { return done; });
+    if (!seam_) return false;
+    seam_->start({.on_frame = [this](const Bytes& frame) { heard_.push_back(frame); },
+                  .on_drained = [] {},
+                  .on_closed = [this](const Error& reason) { closed_ = reason; }});
+    seam_->admit();
+    return true;
+  }
+  void say(const wire::ClientMessage& message) { say_bytes(wire::encode(message, encoding_)); }
+  void say_bytes(Bytes frame) { ASSERT_TRUE(seam_->send({std::move(frame)})); }
+
+  /// The next message of this kind; others are passed over.
+  template <class Message>
+  std::optional<Message> hear() {
+    while (true) {
+      run_until([this] { return !heard_.empty() || closed_; });
+      if (heard_.empty()) return std::nullopt;
+      auto message = wire::decode_server(heard_.front(), encoding_);
+      heard_.pop_front();
+      EXPECT_TRUE(message.has_value());
+      if (auto* wanted = std::get_if<Message>(&*message)) return *wanted;
+    }
+  }
+  bool hears_the_end() {
+    run_until([this] { return closed_.has_value(); });
+    return closed_.has_value();
+  }
+  std::optional<Error> refusal;
+
+ private:
+  template <class Condition>
+  void run_until(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    io_.restart();
+    while (!condition() && std::chrono::steady_clock::now() < deadline) io_.run_one_for(50ms);
+  }
+
+  const Encoding encoding_;
+  boost::asio::io_context io_{1};
+  std::shared_ptr<transport::Seam> seam_;
+  std::deque<Bytes> heard_;
+  std::optional<Error> closed_;
+};
+
+class Conversation : public testing::TestWithParam<Encoding> {
+ protected:
+  void start(std::size_t clients_max = 100) {
+    ServerOptions options;
+    options.name = "a";
+    options.data = "";
+    options.listen = with_real_port("127.0.0.1:0").or_throw();
+    options.segment_bytes = std::uint64_t{4} << 20;
+    options.clients_max = clients_max;
+    const raft::Member self{NodeId::named("a"), "a", "a", "ws://" + options.listen, true};
+    node_ =
+        open_mesh_node(options, founding_record({self}, {}), self.id, std::make_shared<VoterMesh>(),
+                       {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}})
+            .or_throw();
+    node_->admit_clients().or_throw();
+  }
+  /// A client that the server has welcomed.
+  std::unique_ptr<Talker> welcomed(wire::Hello hello = {}) {
+    auto talker = std::make_unique<Talker>(GetParam());
+    EXPECT_TRUE(talker->connect(node_->client_url()));
+    talker->say(hello);
+    welcome_ = talker->hear<wire::Welcome>();
+    EXPECT_TRUE(welcome_.has_value());
+    return talker;
+  }
+  std::unique_ptr<Talker> stranger() {
+    auto talker = std::make_unique<Talker>(GetParam());
+    EXPECT_TRUE(talker->connect(node_->client_url()));
+    return talker;
+  }
+  static void expect_goodbye(Talker& talker, ErrorCode code) {
+    const auto goodbye = talker.hear<wire::Goodbye>();
+    ASSERT_TRUE(goodbye.has_value());
+    EXPECT_EQ(goodbye->code, code) << goodbye->message;
+    EXPECT_FALSE(goodbye->message.empty());
+    EXPECT_TRUE(talker.hears_the_end());
+  }
+  static wire::Outcome outcome(Talker& talker, wire::Proposal proposal) {
+    talker.say(wire::Propose{{std::move(proposal)}});
+    const auto answers = talker.hear<wire::Answers>();
+    EXPECT_TRUE(answers && answers->answers.size() == 1);
+    return answers ? answers->answers.front().outcome : wire::Outcome{};
+  }
+  static wire::Proposal proposal(const std::string& command) {
+    wire::Proposal one;
+    one.number = 1;
+    one.command = Bytes(command);
+    return one;
+  }
+
+  std::unique_ptr<Node> node_;
+  std::optional<wire::Welcome> welcome_;
+};
+
+TEST_P(Conversation, AHelloIsWelcomedWithAllThatAClientNeeds) {
+  start();
+
+  welcomed(named("ada"));
+
+  EXPECT_EQ(welcome_->server_name, "a");
+  EXPECT_EQ(welcome_->principal, "ada");
+  EXPECT_EQ(welcome_->endpoints, std::vector<std::string>{node_->client_url()});
+  EXPECT_EQ(welcome_->limits.command_bytes_max, 1U << 20);
+  EXPECT_FALSE(welcome_->cluster.is_none());
+}
+
+TEST_P(Conversation, AFirstMessageThatIsNoHelloIsRefused) {
+  start();
+  auto talker = stranger();
+
+  talker->say(wire::Observe{"", wire::FromStart{}, 0});
+
+  expect_goodbye(*talker, ErrorCode::hello_expected);
+}
+
+TEST_P(Conversation, AHelloOverFourKiBEndsTheLink) {
+  start();
+  auto talker = stranger();
+
+  talker->say(hello_with([](wire::Hello& hello) { hello.token = std::string(5000, 't'); }));
+
+  EXPECT_TRUE(talker->hears_the_end());
+}
+
+TEST_P(Conversation, SilenceInsteadOfAHelloEndsTheLinkAfterFiveSeconds) {
+  start();
+  auto talker = stranger();
+
+  EXPECT_TRUE(talker->hears_the_end());
+}
+
+TEST_P(Conversation, VersionsThatDoNotMeetAreRefused) {
+  start();
+  auto talker = stranger();
+
+  talker->say(hello_with([](wire::Hello& hello) {
+    hello.version_min = 7;
+    hello.version_max = 9;
+  }));
+
+  expect_goodbye(*talker, ErrorCode::version_unsupported);
+}
+
+TEST_P(Conversation, AClientOfAnotherClusterIsRefused) {
+  start();
+  auto talker = stranger();
+
+  talker->say(hello_with([](wire::Hello& hello) { hello.cluster = ClusterId::named("another"); }));
+
+  expect_goodbye(*talker, ErrorCode::wrong_cluster);
+}
+
+TEST_P(Conversation, ASecondHelloIsRefused) {
+  start();
+  auto talker = welcomed();
+
+  talker->say(wire::Hello{});
+
+  expect_goodbye(*talker, ErrorCode::bad_frame);
+}
+
+TEST_P(Conversation, BytesThatAreNoMessageAreRefused) {
+  start();
+  for (const char* bytes : {"", "{", "[]", "\x0a\x7f", "{\"vote\":{}}"}) {
+    auto talker = welcomed();
+    talker->say_bytes(Bytes(std::string(bytes)));
+    expect_goodbye(*talker, ErrorCode::bad_frame);
+  }
+}
+
+TEST_P(Conversation, ATruncatedMessageIsRefused) {
+  start();
+  auto talker = welcomed();
+  const Bytes whole =
+      wire::encode(wire::ClientMessage(wire::Propose{{proposal("hello")}}), GetParam());
+
+  talker->say_bytes(whole.slice(0, whole.size() - 3));
+
+  expect_goodbye(*talker, ErrorCode::bad_frame);
+}
+
+TEST_P(Conversation, AMessageBetweenServersIsRefused) {
+  start();
+  auto talker = welcomed();
+
+  talker->say_bytes(wire::encode(wire::PeerMessage(
+      raft::Message(raft::VoteRequest{Term(99), false, Position{Index(99), Term(98)}}))));
+
+  // In a text frame these bytes are no UTF-8, which WebSocket itself refuses (RFC 6455, 8.1).
+  if (GetParam() == Encoding::protobuf) expect_goodbye(*talker, ErrorCode::bad_frame);
+  EXPECT_TRUE(talker->hears_the_end());
+}
+
+TEST_P(Conversation, AProposalIsCommittedAndObserved) {
+  start();
+  auto talker = welcomed(named("ada"));
+  talker->say(wire::Observe{"", wire::FromStart{}, 0});
+  ASSERT_TRUE(talker->hear<wire::ObserveReply>().has_value());
+
+  const auto result = outcome(*talker, proposal("move"));
+
+  const auto* committed = std::get_if<wire::CommittedOutcome>(&result);
+  ASSERT_NE(committed, nullptr);
+  auto second = welcomed();
+  second->say(wire::Observe{"", wire::FromStart{}, 0});
+  std::vector<Bytes> entries;
+  while (entries.empty()) {
+    const auto feed = second->hear<wire::Feed>();
+    ASSERT_TRUE(feed.has_value());
+    entries = feed->entries;
+  }
+  const auto entry = wire::decode_feed_entry(entries.front()).or_throw();
+  EXPECT_EQ(entry.at, committed->at);
+  EXPECT_EQ(entry.author, "ada");
+  EXPECT_EQ(entry.command.text(), "move");
+}
+
+TEST_P(Conversation, ARepeatUnderTheSameIdIsTheSameEntryAndAReuseIsRefused) {
+  start();
+  auto talker = welcomed();
+  wire::Proposal first = proposal("move");
+  first.session = SessionId::named("session");
+  first.birth = welcome_->commit.index;
+  first.request_id = RequestId(1);
+  wire::Proposal reuse = first;
+  reuse.command = Bytes(std::string("another move"));
+
+  const auto once = std::get<wire::CommittedOutcome>(outcome(*talker, first));
+  const auto again = std::get<wire::CommittedOutcome>(outcome(*talker, first));
+  const auto refused = std::get<wire::RefusedOutcome>(outcome(*talker, reuse));
+
+  EXPECT_EQ(again.at, once.at);
+  EXPECT_TRUE(again.duplicate);
+  EXPECT_EQ(refused.code, ErrorCode::request_id_reused);
+}
+
+TEST_P(Conversation, ACommandOverTheLimitIsRefusedAndTheLinkLives) {
+  start();
+  auto talker = welcomed();
+
+  const auto refused = outcome(*talker, proposal(std::string((1 << 20) + 1, 'x')));
+  const auto accepted = outcome(*talker, proposal(std::string(1 << 19, 'x')));
+
+  ASSERT_TRUE(std::holds_alternative<wire::RefusedOutcome>(refused));
+  EXPECT_EQ(std::get<wire::RefusedOutcome>(refused).code, ErrorCode::command_too_large);
+  EXPECT_TRUE(std::get<wire::RefusedOutcome>(refused).certain);
+  EXPECT_TRUE(std::holds_alternative<wire::CommittedOutcome>(accepted));
+}
+
+TEST_P(Conversation, ASessionThatNobodyWasToldOfIsExpired) {
+  start();
+  auto talker = welcomed();
+  wire::Proposal one = proposal("move");
+  one.session = SessionId::named("session");
+  one.birth = Index(1'000'000);
+  one.request_id = RequestId(1);
+
+  const auto refused = outcome(*talker, one);
+
+  ASSERT_TRUE(std::holds_alternative<wire::RefusedOutcome>(refused));
+  EXPECT_EQ(std::get<wire::RefusedOutcome>(refused).code, ErrorCode::session_expired);
+}
+
+TEST_P(Conversation, APlaceInAnotherHistoryOrClusterIsNamed) {
+  start();
+  auto talker = welcomed();
+  const wire::ResumePoint other_history{welcome_->cluster, HistoryId::named("other"), {}, 0};
+  const wire::ResumePoint other_cluster{ClusterId::named("other"), welcome_->history, {}, 0};
+
+  talker->say(wire::Observe{"", other_history, 0});
+  const auto differs = talker->hear<wire::ObserveReply>();
+  talker->say(wire::Observe{"", other_cluster, 0});
+  const auto elsewhere = talker->hear<wire::ObserveReply>();
+
+  ASSERT_TRUE(differs && elsewhere);
+  EXPECT_EQ(differs->verdict, wire::ObserveVerdict::history_differs);
+  EXPECT_EQ(elsewhere->verdict, wire::ObserveVerdict::not_this_cluster);
+}
+
+TEST_P(Conversation, AClientAheadOfTheServerIsHeldAndThenSentElsewhere) {
+  start();
+  auto talker = welcomed();
+  const Position ahead{Index(1'000'000), Term(9)};
+
+  talker->say(
+      wire::Observe{"", wire::ResumePoint{welcome_->cluster, welcome_->history, ahead, 0}, 0});
+  const auto reply = talker->hear<wire::ObserveReply>();
+
+  ASSERT_TRUE(reply.has_value());
+  EXPECT_EQ(reply->verdict, wire::ObserveVerdict::behind);
+}
+
+TEST_P(Conversation, ANewerLinkOfTheSameNumberTakesTheOldOnesPlace) {
+  start();
+  auto old_link = welcomed(numbered(7, 1));
+  auto other_number = welcomed(numbered(7, 2));
+
+  auto new_link = welcomed(numbered(7, 1));
+
+  expect_goodbye(*old_link, ErrorCode::replaced);
+  EXPECT_TRUE(
+      std::holds_alternative<wire::CommittedOutcome>(outcome(*other_number, proposal("x"))));
+  EXPECT_TRUE(std::holds_alternative<wire::CommittedOutcome>(outcome(*new_link, proposal("y"))));
+}
+
+TEST_P(Conversation, OneClientTooManyIsToldSoBeforeItIsServed) {
+  start(1);
+  auto first = welcomed();
+  Talker second(GetParam());
+
+  EXPECT_FALSE(second.connect(node_->client_url()));
+
+  ASSERT_TRUE(second.refusal.has_value());
+  EXPECT_EQ(second.refusal->code(), ErrorCode::too_many_clients);
+}
+
+TEST_P(Conversation, ADrainTellsClientsWhereToGo) {
+  start();
+  auto talker = welcomed();
+
+  node_->drain(0s);
+
+  expect_goodbye(*talker, ErrorCode::draining);
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, Conversation, testing::Values(Encoding::protobuf, Encoding::json),
+                         [](const auto& encoding) {
+                           return encoding.param == Encoding::json ? "Json" : "Protobuf";
+                         });
+
+}  // namespace
+}  // namespace kuilt::server
