@@ -14,7 +14,8 @@ packages_build=(
   protobuf-compiler libprotobuf-dev  # the wire's schema
   libxxhash-dev nlohmann-json3-dev   # checksums; the JSON form of the wire
   libfmt-dev libspdlog-dev           # text and logs
-  libcli11-dev prometheus-cpp-dev    # the command line; metrics
+  libcli11-dev libtomlplusplus-dev   # the command line; its configuration file
+  prometheus-cpp-dev                 # metrics
 )
 packages_test=(
   libgtest-dev libgmock-dev libbenchmark-dev

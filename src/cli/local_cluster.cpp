@@ -286,20 +286,31 @@ Result<LocalStatus> LocalCluster::status(std::size_t place) const {
                      .peers_linked = row.value("peers_linked", std::size_t{0})};
 }
 
-Result<std::size_t> LocalCluster::await_leader(std::chrono::milliseconds patience) const {
+std::optional<std::size_t> LocalCluster::agreed_leader() const {
+  std::vector<std::size_t> votes(servers_.size());
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    if (servers_[i].pid < 0) continue;
+    const auto answer = status(i);
+    if (!answer) continue;
+    for (std::size_t j = 0; j < servers_.size(); ++j) {
+      if (servers_[j].pid >= 0 && servers_[j].name == answer->leader) votes[j] += 1;
+    }
+  }
+  const auto most = std::max_element(votes.begin(), votes.end());
+  if (*most <= servers_.size() / 2) return std::nullopt;
+  return static_cast<std::size_t>(most - votes.begin());
+}
+
+Result<std::size_t> LocalCluster::await_leader(std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (std::chrono::steady_clock::now() < deadline) {
-    std::vector<std::size_t> votes(servers_.size());
+    if (const auto leader = agreed_leader()) return *leader;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
-      if (servers_[i].pid < 0) continue;
-      const auto answer = status(i);
-      if (!answer) continue;
-      for (std::size_t j = 0; j < servers_.size(); ++j) {
-        if (servers_[j].pid >= 0 && servers_[j].name == answer->leader) votes[j] += 1;
-      }
+      const auto status = ended(i);
+      if (!status) continue;
+      return Error(ErrorCode::no_leader, "server " + servers_[i].name + " ended with status " +
+                                             std::to_string(*status) + ": " + last_words(i));
     }
-    const auto most = std::max_element(votes.begin(), votes.end());
-    if (*most > servers_.size() / 2) return static_cast<std::size_t>(most - votes.begin());
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return Error(ErrorCode::no_leader, "no leader within " + std::to_string(patience.count()) +

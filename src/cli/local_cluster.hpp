@@ -77,8 +77,9 @@ class LocalCluster {
   Result<std::optional<int>> signal(std::size_t server, int signal_number);
   /// Sends SIGTERM to all that run, and SIGKILL to what still does after `patience`.
   void stop_all(std::chrono::milliseconds patience);
-  /// Waits until a leader is known to a majority of the running servers, and returns its place.
-  Result<std::size_t> await_leader(std::chrono::milliseconds patience) const;
+  /// Waits until a leader is known to a majority of all servers, and returns its place. Does not
+  /// wait on once a server has ended by itself.
+  Result<std::size_t> await_leader(std::chrono::milliseconds patience);
   /// Errors: no_server (it does not answer).
   [[nodiscard]] Result<LocalStatus> status(std::size_t server) const;
 
@@ -93,7 +94,9 @@ class LocalCluster {
   explicit LocalCluster(LocalClusterOptions options) : options_(std::move(options)) {}
   Status lay_out();
   Status write_layout() const;
-  [[nodiscard]] Status read_layout();
+  Status read_layout();
+  /// The server that a majority of all takes for the leader, if there is one.
+  [[nodiscard]] std::optional<std::size_t> agreed_leader() const;
   [[nodiscard]] std::string layout_file() const { return options_.directory + "/cluster"; }
   [[nodiscard]] std::vector<std::string> command_line(const LocalServer& server) const;
 

@@ -2,13 +2,14 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 #include <memory>
-#include <optional>
+#include <sstream>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "cli/commands.hpp"
+#include "cli/config_file.hpp"
 #include "kuilt/server.hpp"
 #include "kuilt/version.hpp"
 
@@ -40,12 +41,17 @@ SIGTERM or Ctrl-C drains: no new clients, the others are told where to go, exit 
 
 void add_flags(CLI::App& command, ServeFlags& flags) {
   ServerOptions& o = flags.options;
-  const auto add = [&command](const char* name, auto& value, const char* help) {
+  const auto add = [&command](const char* name, auto& value, const char* help) -> CLI::Option* {
     std::string variable = "KUILT_";
     for (const char* c = name + 2; *c != '\0'; ++c) {
       variable += *c == '-' ? '_' : static_cast<char>(std::toupper(*c));
     }
-    return command.add_option(name, value, help)->envname(variable)->capture_default_str();
+    CLI::Option* option = command.add_option(name, value, help)->envname(variable);
+    // A negative number would be read as a very large one.
+    if constexpr (std::is_integral_v<std::remove_reference_t<decltype(value)>>) {
+      option->check(CLI::NonNegativeNumber);
+    }
+    return option->capture_default_str();
   };
   add("--name", o.name, "What people call this server; unique in its cluster");
   add("--data", o.data, "Directory of its log; made if it is missing");
@@ -90,32 +96,9 @@ Result<std::vector<FoundingMember>> parse_found(const std::string& text) {
   return list;
 }
 
-/// Keys of the file are the flags' names; what flag or environment has set stays.
-Status read_config(CLI::App& command, const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return Error(ErrorCode::usage, "--config: can't read " + path);
-  std::vector<CLI::ConfigItem> items;
-  try {
-    items = CLI::ConfigTOML().from_config(file);
-    for (const CLI::ConfigItem& item : items) {
-      CLI::Option* option = command.get_option_no_throw("--" + item.name);
-      if (option == nullptr) {
-        return Error(ErrorCode::usage, path + ": unknown key \"" + item.fullname() +
-                                           "\"; the keys are the flags of `kuilt serve --help`");
-      }
-      if (option->count() > 0) continue;
-      option->add_result(item.inputs);
-      option->run_callback();
-    }
-  } catch (const CLI::Error& error) {
-    return Error(ErrorCode::usage, path + ": " + error.what());
-  }
-  return Done{};
-}
-
 Status complete(CLI::App& command, ServeFlags& flags) {
   if (!flags.config.empty()) {
-    if (Status status = read_config(command, flags.config); !status) return status;
+    if (Status status = read_config_file(command, flags.config); !status) return status;
   }
   auto list = parse_found(flags.found);
   if (!list) return std::move(list).error();
@@ -171,7 +154,7 @@ void tell_identity(const ServerCluster& server) {
 int serve(CLI::App& command, ServeFlags& flags) {
   if (Status status = complete(command, flags); !status) return report(status.error());
   if (flags.print_config) {
-    std::fputs(command.config_to_str(true, true).c_str(), stdout);
+    std::fputs(config_text(command).c_str(), stdout);
     return 0;
   }
   if (flags.check_config) {

@@ -1,0 +1,75 @@
+// process.hpp: the executable, run as people run it. Every wait is bounded.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace kuilt::cli {
+
+/// What an ended process left behind.
+struct Outcome {
+  int status = -1;  ///< 128 + signal if a signal ended it.
+  std::string out;
+  std::string err;
+};
+
+/// A folder below the system's temporary one, removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// One running process. Destruction kills it.
+class Process {
+ public:
+  /// Variables are "NAME=value"; the context of whoever runs the tests is never seen.
+  explicit Process(std::vector<std::string> arguments, std::vector<std::string> variables = {});
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  void write(const std::string& input);
+  void close_input();
+  /// Nobody reads its output any more.
+  void close_output();
+  void signal(int number) const;
+  /// Reads until `text` is in what it wrote to standard output (or error). False: it ended, or took
+  /// too long.
+  [[nodiscard]] bool await_output(const std::string& text);
+  [[nodiscard]] bool await_error(const std::string& text);
+  /// Whether it has written to standard output by now, or soon.
+  [[nodiscard]] bool has_output();
+  /// Waits for the end; kills what takes too long, whose status is then 137.
+  Outcome wait();
+
+ private:
+  enum class Heard { something, end, nothing };
+  Heard listen(std::chrono::steady_clock::time_point deadline);
+  [[nodiscard]] bool await(const std::string& text, const std::string& in);
+  int take(int& pipe, std::string& into);
+
+  pid_t pid_ = -1;
+  int input_ = -1;
+  int output_ = -1;
+  int error_ = -1;
+  Outcome outcome_;
+};
+
+/// Runs kuilt with these arguments to its end.
+Outcome kuilt(std::vector<std::string> arguments, const std::string& input = "",
+              std::vector<std::string> variables = {});
+
+void write_file(const std::string& path, const std::string& text);
+
+}  // namespace kuilt::cli
