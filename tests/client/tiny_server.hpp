@@ -3,10 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
-#include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -101,20 +98,16 @@ class TinyServer {
   ~TinyServer() { kill(); }
 
   [[nodiscard]] const std::string& url() const { return url_; }
-  [[nodiscard]] int links() const { return links_; }
   /// At once, as a crash would.
   void kill() {
     if (!thread_.joinable()) return;
-    std::promise<void> done;
-    boost::asio::post(loop_, [&] {
+    boost::asio::post(loop_, [this] {
       listener_->stop();
-      for (auto& [seam, link] : open_) seam->abort();
-      done.set_value();
+      killed_ = true;
+      if (open_.empty()) return loop_.stop();
+      for (const auto& [key, link] : open_) link.seam->abort();
     });
-    done.get_future().wait();
-    boost::asio::post(loop_, [this] { loop_.stop(); });
     thread_.join();
-    open_.clear();
     listener_.reset();
   }
 
@@ -127,13 +120,15 @@ class TinyServer {
   };
 
   void accept(std::shared_ptr<transport::Seam> seam) {
-    ++links_;
     auto* key = seam.get();
     open_[key] = Link{seam, *wire::encoding_of(seam->subprotocol()), false, 0};
     transport::SeamEvents events;
     events.on_frame = [this, key](const Bytes& frame) { take(open_.at(key), frame); };
     events.on_drained = [] {};
-    events.on_closed = [this, key](const Error&) { open_.erase(key); };
+    events.on_closed = [this, key](const Error&) {
+      open_.erase(key);
+      if (killed_ && open_.empty()) loop_.stop();
+    };
     seam->start(std::move(events));
   }
   void say(Link& link, const wire::ServerMessage& message) {
@@ -203,7 +198,7 @@ class TinyServer {
   std::unique_ptr<transport::Listener> listener_;
   std::string url_;
   std::map<transport::Seam*, Link> open_;
-  std::atomic<int> links_{0};
+  bool killed_ = false;
   std::thread thread_;
 };
 
