@@ -76,7 +76,7 @@ class ClientCore {
                 Duties& duties);
   void on_feed(Instant now, Link& link, const wire::Feed& frame, Duties& duties);
   void on_violation(Instant now, Link& link, const Error& error, Duties& duties);
-  void end_observe(const RoomName& room, Error error, Duties& duties);
+  void end_observe(RoomName room, Error error, Duties& duties);
 
   /// What goes out on the link in use: proposals, and observes that are due.
   void pump(Instant now, Duties& duties);

@@ -252,9 +252,10 @@ void ClientCore::on_violation(Instant now, Link& link, const Error& error, Dutie
   give_up(now, link, "feed_broken: " + error.message(), duties);
 }
 
-void ClientCore::end_observe(const RoomName& room, Error error, Duties& duties) {
+// By value: the name may live in the very entry that is erased.
+void ClientCore::end_observe(RoomName room, Error error, Duties& duties) {
   rooms_.erase(room);
-  duties.push_back(ObserveEnded{room, std::move(error)});
+  duties.push_back(ObserveEnded{std::move(room), std::move(error)});
 }
 
 }  // namespace kuilt::client
