@@ -125,10 +125,13 @@ TEST(OneServer, ObserveBeginsAndEndsWhereItIsTold) {
 
   const Outcome middle = kuilt({"observe", "-e", servers.urls(), "--from", std::to_string(last - 1),
                                 "--until", std::to_string(last - 1)});
+  const Outcome all = kuilt({"observe", "-e", servers.urls(), "--until", std::to_string(last)});
   const Outcome past = kuilt({"observe", "-e", servers.urls(), "--until", "1"});
 
   EXPECT_EQ(middle.status, 0) << middle.err;
   EXPECT_EQ(commands_in(middle.out), (std::vector<std::string>{"2"}));
+  EXPECT_EQ(all.status, 0) << "nothing follows that could end it";
+  EXPECT_EQ(commands_in(all.out), (std::vector<std::string>{"1", "2", "3"}));
   EXPECT_EQ(past.status, 0);
   EXPECT_EQ(past.out, "") << "the first entry is not a command";
 }
@@ -234,6 +237,37 @@ TEST(ThreeServers, WithoutAMajorityAProposalWaitsToItsDeadlineAndSaysWhatIsKnown
   EXPECT_THAT(proposed.err, HasSubstr("error unknown_outcome"));
   EXPECT_EQ(status.status, 8) << status.out;
   EXPECT_THAT(status.out, HasSubstr("degraded: "));
+}
+
+TEST(LocalClusterTest, WaitingForALeaderEndsWithTheWordsOfAServerThatEnded) {
+  const TemporaryFolder folder;
+  auto cluster =
+      LocalCluster::prepare(
+          {.binary = KUILT_BINARY, .directory = folder.path(), .servers = 1, .extra_flags = {}})
+          .or_throw();
+  write_file(cluster.servers().front().data, "a file in place of the directory");
+  cluster.start_all().or_throw();
+
+  const auto leader = cluster.await_leader(patience);
+
+  ASSERT_FALSE(leader);
+  EXPECT_THAT(leader.error().message(),
+              HasSubstr("server a ended with status 2: error directory_unwritable"));
+}
+
+TEST(LocalClusterTest, ADirectoryKeepsItsNumberOfServers) {
+  const TemporaryFolder folder;
+  LocalClusterOptions options{
+      .binary = KUILT_BINARY, .directory = folder.path(), .servers = 3, .extra_flags = {}};
+  const auto first = LocalCluster::prepare(options).or_throw();
+  const auto again = LocalCluster::prepare(options).or_throw();
+  options.servers = 5;
+
+  const auto other = LocalCluster::prepare(options);
+
+  EXPECT_EQ(first.endpoints(), again.endpoints());
+  ASSERT_FALSE(other);
+  EXPECT_THAT(other.error().message(), HasSubstr("holds a cluster of 3 servers, not 5"));
 }
 
 TEST(Dev, RunsAClusterUntilItIsTold) {
