@@ -18,7 +18,8 @@ ALLOWED = {
     "client_core": {"client/client_core", "wire"},
     "server": {"server", "cluster", "raft", "wire", "storage", "transport"},
     "sim": {"sim", "cluster", "raft", "wire", "storage", "client/client_core"},
-    "cli": {"cli", "server/secret", "wire/base64", "wire/utf8"},
+    "bench": {"bench", "wire", "raft/messages"},
+    "cli": {"cli", "bench", "server/secret", "wire/base64", "wire/utf8"},
 }
 PURE = {"raft", "wire", "storage", "cluster", "client_core", "sim"}
 # They call the operating system.

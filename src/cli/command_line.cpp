@@ -97,6 +97,7 @@ void add_commands(CLI::App& app, Common& common, Run& run) {
   add_serve(app, run);
   add_secret(app, run);
   add_errors(app, common, run);
+  add_bench(app, common, run);
 }
 
 }  // namespace

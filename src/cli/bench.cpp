@@ -1,0 +1,589 @@
+// What the cluster can do on this machine, each figure beside the limit of the same run.
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "bench/audience.hpp"
+#include "bench/bare_cluster.hpp"
+#include "bench/bare_feed.hpp"
+#include "bench/proposers.hpp"
+#include "bench/usage.hpp"
+#include "cli/commands.hpp"
+#include "cli/http_get.hpp"
+#include "cli/local_cluster.hpp"
+#include "cli/output.hpp"
+
+namespace kuilt::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr auto propose_footer = R"(Examples:
+  kuilt bench propose                                  1,000 clients, a third on each of 3 servers
+  kuilt bench propose --clients 1 --voters 1           what one client waits for
+  kuilt bench propose --rate 5000 --seconds 30 --json  open loop: latency at 5,000 a second
+
+Starts servers of its own, as processes with durable logs; fsync is always on, there is no switch.
+First a closed loop, as fast as it goes; then an open loop at --rate, its latencies counted from when
+each proposal was meant to leave. The limit is a bare loop of as many processes that moves the same
+bytes over as many sockets and into files with the same syncs, and does nothing else.)";
+
+constexpr auto fanout_footer = R"(Examples:
+  kuilt bench fanout                                   1,000 learners of one server
+  kuilt bench fanout --learners 5000 --voters 3 --spread
+  kuilt bench fanout --rate 1500 --seconds 30 --json
+
+Idle memory of the server for each learner; then delay from commit to the last learner at --rate
+entries a second; then as many entries as the slowest learner takes. The limit is a bare loop that
+sends the same bytes to as many sockets in frames of the same size, and does nothing else.)";
+
+struct BenchFlags {
+  std::size_t voters = 3;
+  std::size_t clients = 1000;
+  std::size_t in_flight = 1;
+  std::size_t learners = 1000;
+  std::size_t command_bytes = 256;
+  std::size_t window = 1024;
+  double rate = 0;
+  double seconds = 5;
+  bool spread = false;
+  bool json = false;
+  std::string directory;
+
+  [[nodiscard]] Duration measured() const {
+    return Duration(static_cast<Duration::rep>(seconds * 1e9));
+  }
+  [[nodiscard]] Duration warm_up() const {
+    return std::min<Duration>(measured() / 2, std::chrono::seconds(1));
+  }
+};
+
+/// What one server had used at some moment.
+struct ServerSample {
+  Duration cpu{};
+  double syncs = 0;
+  double entries = 0;
+};
+struct Sample {
+  Instant at{};
+  Duration load_cpu{};
+  std::vector<ServerSample> servers;
+};
+
+/// Servers of its own, in a directory that goes with it. The leader is the first.
+class BenchCluster {
+ public:
+  static Result<std::unique_ptr<BenchCluster>> start(const BenchFlags& flags);
+  ~BenchCluster() {
+    stop();
+    std::error_code ignored;
+    fs::remove_all(directory_, ignored);
+  }
+  [[nodiscard]] std::vector<std::string> addresses() const;
+  [[nodiscard]] const LocalServer& server(std::size_t place) const {
+    return cluster_->servers().at((leader_ + place) % cluster_->servers().size());
+  }
+  [[nodiscard]] Sample sample() const;
+  [[nodiscard]] const std::string& directory() const { return directory_; }
+  /// Kept until then: the limit is measured without them, on the same disk.
+  void stop() {
+    if (cluster_) cluster_->stop_all(std::chrono::seconds(10));
+    cluster_.reset();
+  }
+
+ private:
+  BenchCluster() = default;
+  std::string directory_;
+  std::optional<LocalCluster> cluster_;
+  std::size_t leader_ = 0;
+};
+
+Result<std::unique_ptr<BenchCluster>> BenchCluster::start(const BenchFlags& flags) {
+  std::unique_ptr<BenchCluster> bench(new BenchCluster);
+  const fs::path parent =
+      flags.directory.empty() ? fs::temp_directory_path() : fs::path(flags.directory);
+  bench->directory_ = (parent / ("kuilt-bench-" + std::to_string(::getpid()))).string();
+  const std::size_t clients_max = flags.clients + flags.learners + 1000;
+  auto cluster =
+      LocalCluster::prepare({.binary = own_binary(),
+                             .directory = bench->directory_,
+                             .servers = flags.voters,
+                             .extra_flags = {"--clients-max", std::to_string(clients_max)}});
+  if (!cluster) return std::move(cluster).error();
+  bench->cluster_ = *std::move(cluster);
+  if (Status status = bench->cluster_->start_all(); !status) return std::move(status).error();
+  const auto leader = bench->cluster_->await_leader(std::chrono::seconds(30));
+  if (!leader) return leader.error();
+  bench->leader_ = *leader;
+  return bench;
+}
+
+std::vector<std::string> BenchCluster::addresses() const {
+  std::vector<std::string> addresses;
+  for (std::size_t i = 0; i < cluster_->servers().size(); ++i) {
+    addresses.push_back(server(i).client_address);
+  }
+  return addresses;
+}
+
+Sample BenchCluster::sample() const {
+  Sample sample;
+  for (std::size_t i = 0; i < cluster_->servers().size(); ++i) {
+    const auto metrics = http_get(server(i).admin_address, "/metrics", std::chrono::seconds(5));
+    const std::string text = metrics ? *metrics : "";
+    sample.servers.push_back({.cpu = bench::cpu_time_of(server(i).pid),
+                              .syncs = bench::metric(text, "kuilt_log_syncs_total"),
+                              .entries = bench::metric(text, "kuilt_log_entries_total")});
+  }
+  sample.load_cpu = bench::cpu_time_of(::getpid());
+  sample.at = bench::now();
+  return sample;
+}
+
+// ---- The report
+
+double in_microseconds(Duration time) { return static_cast<double>(time.count()) / 1000; }
+
+double ratio(double figure, double limit) { return limit > 0 ? figure / limit : 0; }
+
+double percent_of_core(Duration cpu, Duration of) {
+  return 100 * ratio(static_cast<double>(cpu.count()), static_cast<double>(of.count()));
+}
+
+ordered_json microseconds(const bench::Spread& spread) {
+  return {{"p50", in_microseconds(spread.p50)},
+          {"p99", in_microseconds(spread.p99)},
+          {"p999", in_microseconds(spread.p999)}};
+}
+
+/// What each server used between two samples, and the load beside them.
+ordered_json usage_between(const Sample& before, const Sample& after) {
+  const Duration time = after.at - before.at;
+  ordered_json servers = ordered_json::array();
+  for (std::size_t i = 0; i < after.servers.size(); ++i) {
+    const ServerSample& from = before.servers[i];
+    const ServerSample& to = after.servers[i];
+    const double syncs = to.syncs - from.syncs;
+    servers.push_back(
+        {{"leader", i == 0},
+         {"cpu_percent", percent_of_core(to.cpu - from.cpu, time)},
+         {"fdatasyncs", syncs},
+         {"fdatasyncs_per_second", syncs / std::chrono::duration<double>(time).count()},
+         {"entries_per_fdatasync", ratio(to.entries - from.entries, syncs)}});
+  }
+  return {{"servers", servers},
+          {"load_cpu_percent", percent_of_core(after.load_cpu - before.load_cpu, time)}};
+}
+
+void print_usage(const ordered_json& usage) {
+  for (const ordered_json& server : usage.at("servers")) {
+    std::printf("    %-9s %5.0f %% of a core · %6.0f fdatasyncs/s · %6.1f entries each\n",
+                server.at("leader").get<bool>() ? "leader" : "follower",
+                server.at("cpu_percent").get<double>(),
+                server.at("fdatasyncs_per_second").get<double>(),
+                server.at("entries_per_fdatasync").get<double>());
+  }
+  std::printf("    %-9s %5.0f %% of a core\n", "load", usage.at("load_cpu_percent").get<double>());
+}
+
+std::string text_of(const ordered_json& latency) {
+  char text[96];
+  std::snprintf(text, sizeof text, "p50 %.0f µs · p99 %.0f µs · p99.9 %.0f µs",
+                latency.at("p50").get<double>(), latency.at("p99").get<double>(),
+                latency.at("p999").get<double>());
+  return text;
+}
+
+// ---- Proposals
+
+ordered_json report_of(const bench::ProposalFigures& figures, ordered_json usage) {
+  return {{"proposals_per_second", figures.per_second()},
+          {"latency_us", microseconds(figures.latency)},
+          {"refused", figures.refused},
+          {"usage", std::move(usage)}};
+}
+
+/// Both loops against the servers.
+Result<ordered_json> measure_proposals(const BenchFlags& flags, const BenchCluster& cluster) {
+  bench::Loop loop;
+  auto load = bench::Proposers::open(loop, {.addresses = cluster.addresses(),
+                                            .clients = flags.clients,
+                                            .command_bytes = flags.command_bytes});
+  if (!load) return std::move(load).error();
+  const Sample start = cluster.sample();
+  const auto closed = (*load)->run_closed(flags.in_flight, flags.warm_up(), flags.measured());
+  if (!closed) return closed.error();
+  const Sample middle = cluster.sample();
+  constexpr double share_of_saturation = 0.5;
+  const double rate = flags.rate > 0 ? flags.rate : share_of_saturation * closed->per_second();
+  const auto open = (*load)->run_open(rate, flags.warm_up(), flags.measured());
+  if (!open) return open.error();
+  ordered_json report;
+  report["closed_loop"] = report_of(*closed, usage_between(start, middle));
+  report["open_loop"] = report_of(*open, usage_between(middle, cluster.sample()));
+  report["open_loop"]["rate"] = rate;
+  return report;
+}
+
+/// The limit, once the servers are gone.
+Status add_limit(const BenchFlags& flags, const std::string& directory, ordered_json& report) {
+  const bench::ProposalSizes sizes = bench::sizes_of(flags.command_bytes);
+  const auto bare = bench::run_bare_cluster({.voters = flags.voters,
+                                             .clients = flags.clients,
+                                             .in_flight = flags.in_flight,
+                                             .request_bytes = sizes.request,
+                                             .answer_bytes = sizes.answer,
+                                             .entry_bytes = sizes.entry,
+                                             .directory = directory},
+                                            flags.warm_up(), flags.measured());
+  if (!bare) return bare.error();
+  const auto sync = bench::bare_sync_time(directory, flags.voters, std::chrono::milliseconds(500));
+  if (!sync) return sync.error();
+  report["limit"] = {{"proposals_per_second", bare->per_second()},
+                     {"latency_us", microseconds(bare->latency)},
+                     {"fdatasync_us", in_microseconds(*sync)}};
+  const ordered_json& closed = report.at("closed_loop");
+  const double rate = closed.at("proposals_per_second").get<double>();
+  const double wait = closed.at("latency_us").at("p50").get<double>();
+  report["ratio"] = {{"proposals_per_second", ratio(rate, bare->per_second())},
+                     {"latency_p50", ratio(wait, in_microseconds(bare->latency.p50))}};
+  return Done{};
+}
+
+void print_loop(const char* name, const ordered_json& loop) {
+  std::printf("  %-12s %8.0f proposals/s · %s · refused %llu\n", name,
+              loop.at("proposals_per_second").get<double>(), text_of(loop.at("latency_us")).c_str(),
+              loop.at("refused").get<unsigned long long>());
+  print_usage(loop.at("usage"));
+}
+
+void print_proposals(const BenchFlags& flags, const ordered_json& report) {
+  std::printf("%zu voters, %zu clients, %zu in flight each, %zu-byte commands, fsync on\n",
+              flags.voters, flags.clients, flags.in_flight, flags.command_bytes);
+  print_loop("closed loop", report.at("closed_loop"));
+  print_loop("open loop", report.at("open_loop"));
+  const ordered_json& limit = report.at("limit");
+  std::printf("  %-12s %8.0f proposals/s · %s · one fdatasync %.0f µs\n", "bare loop",
+              limit.at("proposals_per_second").get<double>(),
+              text_of(limit.at("latency_us")).c_str(), limit.at("fdatasync_us").get<double>());
+  const ordered_json& of = report.at("ratio");
+  std::printf("  closed loop against bare loop: proposals/s %.2f · latency p50 %.2f\n",
+              of.at("proposals_per_second").get<double>(), of.at("latency_p50").get<double>());
+}
+
+int run_propose(const BenchFlags& flags) {
+  auto cluster = BenchCluster::start(flags);
+  if (!cluster) return report(cluster.error());
+  ordered_json result = {{"bench", "propose"},
+                         {"voters", flags.voters},
+                         {"clients", flags.clients},
+                         {"in_flight", flags.in_flight},
+                         {"command_bytes", flags.command_bytes},
+                         {"seconds", flags.seconds},
+                         {"fsync", true}};
+  const auto measured = measure_proposals(flags, **cluster);
+  if (!measured) return report(measured.error());
+  result.update(*measured);
+  (*cluster)->stop();
+  if (Status status = add_limit(flags, (*cluster)->directory(), result); !status) {
+    return report(status.error());
+  }
+  if (flags.json) return put_line(result.dump()) ? 0 : 1;
+  print_proposals(flags, result);
+  return 0;
+}
+
+// ---- Fan-out
+
+/// The learners of one run, and who proposes what they observe.
+struct Hall {
+  bench::Loop loop;
+  std::unique_ptr<bench::Audience> audience;
+  std::unique_ptr<bench::Proposers> proposers;
+
+  void idle(Duration time) {
+    for (const Instant until = bench::now() + time; bench::now() < until;) loop.turn(until);
+  }
+};
+
+/// All on one server, which leads only if it is alone; or a share on each.
+std::vector<std::string> learner_addresses(const BenchFlags& flags, const BenchCluster& cluster) {
+  if (flags.spread) return cluster.addresses();
+  return {cluster.server(flags.voters > 1 ? 1 : 0).client_address};
+}
+
+Result<ordered_json> fill(Hall& hall, const BenchFlags& flags, const BenchCluster& cluster) {
+  constexpr auto settling = std::chrono::milliseconds(1500);
+  const std::size_t place = flags.voters > 1 ? 1 : 0;
+  const std::size_t before = bench::resident_bytes_of(cluster.server(place).pid);
+  auto audience =
+      bench::Audience::open(hall.loop, learner_addresses(flags, cluster), flags.learners);
+  if (!audience) return std::move(audience).error();
+  hall.audience = *std::move(audience);
+  hall.idle(settling);
+  const std::size_t after = bench::resident_bytes_of(cluster.server(place).pid);
+  const Sample start = cluster.sample();
+  hall.idle(flags.measured());
+  const ordered_json usage = usage_between(start, cluster.sample());
+  const std::size_t there = flags.spread ? flags.learners / flags.voters : flags.learners;
+  const double each = static_cast<double>(after - std::min(before, after)) /
+                      static_cast<double>(std::max<std::size_t>(there, 1));
+  constexpr std::size_t proposing_clients = 8;
+  auto proposers =
+      bench::Proposers::open(hall.loop, {.addresses = {cluster.server(0).client_address},
+                                         .clients = proposing_clients,
+                                         .command_bytes = flags.command_bytes});
+  if (!proposers) return std::move(proposers).error();
+  hall.proposers = *std::move(proposers);
+  hall.proposers->on_committed([&hall](Position at, Instant intended, Instant answered) {
+    hall.audience->committed(at, intended, answered);
+  });
+  return ordered_json{{"server_bytes_each", each},
+                      {"cpu_percent", usage.at("servers").at(place).at("cpu_percent")}};
+}
+
+/// Waits for the answers, and until the slowest learner has what was committed.
+Status settle(Hall& hall, std::uint64_t wanted) {
+  if (Status status = hall.proposers->await_answers(); !status) return status;
+  const Instant deadline = bench::now() + std::chrono::seconds(20);
+  while (hall.audience->complete() < wanted && !hall.audience->broken()) {
+    if (bench::now() > deadline) {
+      return Error(ErrorCode::timed_out, Effect::none, "the last learner is 20 s behind");
+    }
+    hall.loop.turn(deadline);
+  }
+  if (hall.audience->broken()) return *hall.audience->broken();
+  return Done{};
+}
+
+Result<bench::AudienceFigures> paced(Hall& hall, const BenchFlags& flags) {
+  const Instant from = bench::now() + flags.warm_up();
+  hall.audience->begin(from, from + flags.measured());
+  const std::uint64_t before = hall.audience->complete();
+  const auto run = hall.proposers->run_open(flags.rate, flags.warm_up(), flags.measured());
+  if (!run) return run.error();
+  if (Status status = settle(hall, before + run->committed); !status) {
+    return std::move(status).error();
+  }
+  return hall.audience->figures();
+}
+
+/// The slowest learner sets the pace: never more than a window ahead of it.
+Result<bench::AudienceFigures> saturated(Hall& hall, const BenchFlags& flags) {
+  constexpr std::size_t per_frame_max = 128;
+  const Instant from = bench::now() + flags.warm_up();
+  const Instant until = from + flags.measured();
+  hall.audience->begin(from, until);
+  const std::uint64_t before = hall.audience->complete();
+  std::uint64_t proposed = 0;
+  while (bench::now() < until && !hall.audience->broken() && !hall.proposers->broken()) {
+    const std::uint64_t ahead = proposed - std::min(proposed, hall.audience->complete() - before);
+    for (std::size_t room = flags.window - std::min<std::size_t>(ahead, flags.window); room > 0;) {
+      const std::size_t count = std::min(room, per_frame_max);
+      hall.proposers->propose(count, bench::now());
+      proposed += count;
+      room -= count;
+    }
+    hall.loop.turn(until);
+  }
+  if (Status status = settle(hall, before + proposed); !status) return std::move(status).error();
+  return hall.audience->figures();
+}
+
+ordered_json report_of(const bench::AudienceFigures& figures, ordered_json usage) {
+  const auto frames = static_cast<double>(figures.frames);
+  return {{"entries_per_second", figures.entries_per_second()},
+          {"entries_per_frame", ratio(static_cast<double>(figures.entries), frames)},
+          {"frame_bytes", ratio(static_cast<double>(figures.bytes), frames)},
+          {"frames", figures.frames},
+          {"first_to_last_us", microseconds(figures.first_to_last)},
+          {"propose_to_last_us", microseconds(figures.propose_to_last)},
+          {"usage", std::move(usage)}};
+}
+
+Result<ordered_json> measure_fanout(const BenchFlags& flags, const BenchCluster& cluster) {
+  Hall hall;
+  auto idle = fill(hall, flags, cluster);
+  if (!idle) return std::move(idle).error();
+  const Sample start = cluster.sample();
+  const auto at_rate = paced(hall, flags);
+  if (!at_rate) return at_rate.error();
+  const Sample middle = cluster.sample();
+  const auto at_most = saturated(hall, flags);
+  if (!at_most) return at_most.error();
+  ordered_json report;
+  report["idle"] = *std::move(idle);
+  report["paced"] = report_of(*at_rate, usage_between(start, middle));
+  report["saturated"] = report_of(*at_most, usage_between(middle, cluster.sample()));
+  return report;
+}
+
+/// The bare loop for one of the two phases.
+Status add_bare_feed(const BenchFlags& flags, bool at_rate, ordered_json& phase) {
+  constexpr std::size_t frame_header_bytes = 4;
+  const double entries_each = std::max(1.0, phase.at("entries_per_frame").get<double>());
+  const double frames = phase.at("frames").get<double>() / static_cast<double>(flags.learners);
+  const auto window = static_cast<std::size_t>(static_cast<double>(flags.window) / entries_each);
+  const auto bytes = static_cast<std::size_t>(phase.at("frame_bytes").get<double>());
+  const auto bare = bench::run_bare_feed({.learners = flags.learners,
+                                          .frame_bytes = bytes + frame_header_bytes,
+                                          .frames_per_second = at_rate ? frames / flags.seconds : 0,
+                                          .window_frames = std::max<std::size_t>(window, 1)},
+                                         flags.warm_up(), flags.measured());
+  if (!bare) return bare.error();
+  const double entries = bare->frames_per_learner_second(flags.learners) * entries_each *
+                         static_cast<double>(flags.learners);
+  phase["limit"] = {{"entries_per_second", entries},
+                    {"first_to_last_us", microseconds(bare->first_to_last)},
+                    {"order_to_last_us", microseconds(bare->order_to_last)}};
+  const double delay = phase.at("first_to_last_us").at("p99").get<double>();
+  phase["ratio"] = {
+      {"entries_per_second", ratio(phase.at("entries_per_second").get<double>(), entries)},
+      {"first_to_last_p99", ratio(delay, in_microseconds(bare->first_to_last.p99))}};
+  return Done{};
+}
+
+void print_phase(const char* name, const ordered_json& phase) {
+  const ordered_json& limit = phase.at("limit");
+  std::printf("  %-10s %10.0f entries/s delivered · %.1f entries in a frame\n", name,
+              phase.at("entries_per_second").get<double>(),
+              phase.at("entries_per_frame").get<double>());
+  std::printf("    first sign of a commit to last learner   %s\n",
+              text_of(phase.at("first_to_last_us")).c_str());
+  std::printf("    meant to be proposed to last learner     %s\n",
+              text_of(phase.at("propose_to_last_us")).c_str());
+  print_usage(phase.at("usage"));
+  std::printf("    bare loop %10.0f entries/s · first to last %s\n",
+              limit.at("entries_per_second").get<double>(),
+              text_of(limit.at("first_to_last_us")).c_str());
+  std::printf("    against bare loop: entries/s %.2f · first to last, p99 %.2f\n",
+              phase.at("ratio").at("entries_per_second").get<double>(),
+              phase.at("ratio").at("first_to_last_p99").get<double>());
+}
+
+void print_fanout(const BenchFlags& flags, const ordered_json& report) {
+  std::printf("%zu learners%s, %zu voters, %zu-byte commands, fsync on\n", flags.learners,
+              flags.spread ? " over all servers" : " of one server", flags.voters,
+              flags.command_bytes);
+  std::printf(
+      "  idle       %.0f bytes of the server for each learner · %.1f %% of a core for all\n",
+      report.at("idle").at("server_bytes_each").get<double>(),
+      report.at("idle").at("cpu_percent").get<double>());
+  print_phase("paced", report.at("paced"));
+  print_phase("saturated", report.at("saturated"));
+}
+
+int run_fanout(const BenchFlags& flags) {
+  constexpr std::size_t files_besides_learners = 100;
+  const std::size_t files = bench::raise_open_files();
+  if (flags.learners + files_besides_learners > files) {
+    return report(Error(ErrorCode::usage, "--learners " + std::to_string(flags.learners) +
+                                              ": this process may open only " +
+                                              std::to_string(files) + " files (ulimit -Hn)"));
+  }
+  auto cluster = BenchCluster::start(flags);
+  if (!cluster) return report(cluster.error());
+  auto measured = measure_fanout(flags, **cluster);
+  if (!measured) return report(measured.error());
+  (*cluster)->stop();
+  for (const bool at_rate : {true, false}) {
+    ordered_json& phase = measured->at(at_rate ? "paced" : "saturated");
+    if (Status status = add_bare_feed(flags, at_rate, phase); !status) {
+      return report(status.error());
+    }
+  }
+  ordered_json result = {{"bench", "fanout"},
+                         {"voters", flags.voters},
+                         {"learners", flags.learners},
+                         {"spread", flags.spread},
+                         {"command_bytes", flags.command_bytes},
+                         {"rate", flags.rate},
+                         {"seconds", flags.seconds},
+                         {"fsync", true}};
+  result.update(*measured);
+  if (flags.json) return put_line(result.dump()) ? 0 : 1;
+  print_fanout(flags, result);
+  return 0;
+}
+
+void add_shared_flags(CLI::App& command, BenchFlags& flags) {
+  command.add_option("--voters", flags.voters, "Servers")
+      ->check(CLI::IsMember({1, 3, 5}))
+      ->capture_default_str();
+  command.add_option("--seconds", flags.seconds, "Of each measurement, after warming up")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
+  command.add_option("--command-bytes", flags.command_bytes, "Of each command")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command.add_option(
+      "--dir", flags.directory,
+      "Where the logs go, and are removed at the end: the disk that is measured; the "
+      "system's temporary directory if empty");
+  command.add_flag("--json", flags.json, "One JSON object");
+}
+
+void add_bench_propose(CLI::App& bench, Run& run) {
+  auto* command = bench.add_subcommand("propose", "Proposals a second, and how long each takes");
+  command->footer(propose_footer);
+  const auto flags = std::make_shared<BenchFlags>();
+  flags->learners = 0;
+  command->add_option("--clients", flags->clients, "Links that propose, a share on each server")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command->add_option("--in-flight", flags->in_flight, "Of each client, in the closed loop")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
+  command->add_option("--rate", flags->rate,
+                      "Proposals a second in the open loop; 0: half of the closed loop's");
+  add_shared_flags(*command, *flags);
+  command->callback([&run, flags] {
+    run = [flags] {
+      bench::raise_open_files();
+      return run_propose(*flags);
+    };
+  });
+}
+
+void add_bench_fanout(CLI::App& bench, Run& run) {
+  auto* command = bench.add_subcommand("fanout", "Entries delivered to many learners, and when");
+  command->footer(fanout_footer);
+  const auto flags = std::make_shared<BenchFlags>();
+  flags->voters = 1;
+  flags->clients = 0;
+  flags->rate = 1000;
+  command->add_option("--learners", flags->learners, "Links that observe")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command->add_flag("--spread", flags->spread, "Learners on all servers, not on one");
+  command->add_option("--rate", flags->rate, "Entries proposed a second, while delay is measured")
+      ->check(CLI::Range(1.0, 1e6))
+      ->capture_default_str();
+  command
+      ->add_option("--window", flags->window,
+                   "Entries ahead of the slowest learner, while throughput is measured")
+      ->check(CLI::Range(1, 8192))
+      ->capture_default_str();
+  add_shared_flags(*command, *flags);
+  command->callback([&run, flags] { run = [flags] { return run_fanout(*flags); }; });
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Common& /*common*/, Run& run) {
+  auto* command = app.add_subcommand("bench", "What this machine and kuilt can do together");
+  command->require_subcommand(1);
+  add_bench_propose(*command, run);
+  add_bench_fanout(*command, run);
+}
+
+}  // namespace kuilt::cli
