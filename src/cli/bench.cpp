@@ -1,6 +1,7 @@
 // What the cluster can do on this machine, each figure beside the limit of the same run.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -52,7 +53,7 @@ struct BenchFlags {
   std::size_t in_flight = 1;
   std::size_t learners = 1000;
   std::size_t command_bytes = 256;
-  std::size_t window = 1024;
+  std::size_t window = 0;
   double rate = 0;
   double seconds = 5;
   bool spread = false;
@@ -61,6 +62,12 @@ struct BenchFlags {
 
   [[nodiscard]] Duration measured() const {
     return Duration(static_cast<Duration::rep>(seconds * 1e9));
+  }
+  /// Entries ahead of the slowest learner. By default no more than a server holds for slow readers.
+  [[nodiscard]] std::size_t entries_ahead() const {
+    constexpr std::size_t for_all_learners = 600'000;  // Of 256 bytes each, below 256 MiB.
+    if (window > 0) return window;
+    return std::clamp<std::size_t>(for_all_learners / std::max<std::size_t>(learners, 1), 16, 1024);
   }
   [[nodiscard]] Duration warm_up() const {
     return std::min<Duration>(measured() / 2, std::chrono::seconds(1));
@@ -380,6 +387,7 @@ Result<bench::AudienceFigures> paced(Hall& hall, const BenchFlags& flags) {
 /// The slowest learner sets the pace: never more than a window ahead of it.
 Result<bench::AudienceFigures> saturated(Hall& hall, const BenchFlags& flags) {
   constexpr std::size_t per_frame_max = 128;
+  const std::size_t window = flags.entries_ahead();
   const Instant from = bench::now() + flags.warm_up();
   const Instant until = from + flags.measured();
   hall.audience->begin(from, until);
@@ -387,7 +395,7 @@ Result<bench::AudienceFigures> saturated(Hall& hall, const BenchFlags& flags) {
   std::uint64_t proposed = 0;
   while (bench::now() < until && !hall.audience->broken() && !hall.proposers->broken()) {
     const std::uint64_t ahead = proposed - std::min(proposed, hall.audience->complete() - before);
-    for (std::size_t room = flags.window - std::min<std::size_t>(ahead, flags.window); room > 0;) {
+    for (std::size_t room = window - std::min<std::size_t>(ahead, window); room > 0;) {
       const std::size_t count = std::min(room, per_frame_max);
       hall.proposers->propose(count, bench::now());
       proposed += count;
@@ -432,7 +440,8 @@ Status add_bare_feed(const BenchFlags& flags, bool at_rate, ordered_json& phase)
   constexpr std::size_t frame_header_bytes = 4;
   const double entries_each = std::max(1.0, phase.at("entries_per_frame").get<double>());
   const double frames = phase.at("frames").get<double>() / static_cast<double>(flags.learners);
-  const auto window = static_cast<std::size_t>(static_cast<double>(flags.window) / entries_each);
+  const auto window =
+      static_cast<std::size_t>(static_cast<double>(flags.entries_ahead()) / entries_each);
   const auto bytes = static_cast<std::size_t>(phase.at("frame_bytes").get<double>());
   const auto bare = bench::run_bare_feed({.learners = flags.learners,
                                           .frame_bytes = bytes + frame_header_bytes,
@@ -507,6 +516,7 @@ int run_fanout(const BenchFlags& flags) {
                          {"spread", flags.spread},
                          {"command_bytes", flags.command_bytes},
                          {"rate", flags.rate},
+                         {"window", flags.entries_ahead()},
                          {"seconds", flags.seconds},
                          {"fsync", true}};
   result.update(*measured);
@@ -570,9 +580,9 @@ void add_bench_fanout(CLI::App& bench, Run& run) {
       ->capture_default_str();
   command
       ->add_option("--window", flags->window,
-                   "Entries ahead of the slowest learner, while throughput is measured")
-      ->check(CLI::Range(1, 8192))
-      ->capture_default_str();
+                   "Entries ahead of the slowest learner, while throughput is measured; 0: as many "
+                   "as a server holds for slow readers, 1024 at most")
+      ->check(CLI::Range(0, 8192));
   add_shared_flags(*command, *flags);
   command->callback([&run, flags] { run = [flags] { return run_fanout(*flags); }; });
 }
