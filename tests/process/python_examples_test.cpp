@@ -1,5 +1,6 @@
 // The ten-line clients of examples/, as a reader of docs/protocol.md would run them.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <array>
 #include <cstdio>
@@ -13,17 +14,23 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::string output_of(const std::string& command) {
-  FILE* pipe = ::popen(command.c_str(), "r");
-  if (pipe == nullptr) return "";
-  std::string text;
-  std::array<char, 4096> piece{};
-  while (std::fgets(piece.data(), static_cast<int>(piece.size()), pipe) != nullptr) {
-    text += piece.data();
+/// What a command prints, as far as the test wants to read it.
+class Running {
+ public:
+  explicit Running(const std::string& command) : pipe_(::popen(command.c_str(), "r")) {}
+  ~Running() { ::pclose(pipe_); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  std::string line() {
+    std::array<char, 4096> text{};
+    return std::fgets(text.data(), static_cast<int>(text.size()), pipe_) == nullptr ? ""
+                                                                                    : text.data();
   }
-  ::pclose(pipe);
-  return text;
-}
+
+ private:
+  FILE* pipe_;
+};
 
 TEST(PythonExamples, ProposeAndObserveOverJson) {
   std::string pattern = (std::filesystem::temp_directory_path() / "kuilt-XXXXXX").string();
@@ -36,15 +43,18 @@ TEST(PythonExamples, ProposeAndObserveOverJson) {
   const std::string url = cluster.endpoints().urls().front();
   const std::string examples = "/usr/bin/python3 " KUILT_SOURCE_DIR "/examples/";
 
-  const std::string proposed =
-      output_of("timeout 20 " + examples + "propose.py " + url + " one two");
-  const std::string observed =
-      output_of("timeout 20 " + examples + "observe.py " + url + " | head -n 2");
-
-  EXPECT_NE(proposed.find("one {'at': {'index': 3, 'term': 2}, 'duplicate': False}"),
-            std::string::npos)
-      << proposed;
-  EXPECT_EQ(observed, "3 proposer one\n4 proposer two\n");
+  {
+    Running propose("timeout 30 " + examples + "propose.py " + url + " one two");
+    EXPECT_EQ(propose.line(), "one {'at': {'index': 3, 'term': 2}, 'duplicate': False}\n");
+    EXPECT_EQ(propose.line(), "two {'at': {'index': 4, 'term': 2}, 'duplicate': False}\n");
+  }
+  {
+    Running observe("timeout 30 " + examples + "observe.py " + url);
+    EXPECT_EQ(observe.line(), "3 proposer one\n");
+    EXPECT_EQ(observe.line(), "4 proposer two\n");
+    EXPECT_EQ(cluster.signal(0, SIGTERM).or_throw(), 0);  // The goodbye ends the observer.
+    EXPECT_EQ(observe.line(), "");
+  }
   if (!HasFailure()) std::filesystem::remove_all(pattern);
 }
 
