@@ -199,6 +199,7 @@ void ClientLink::settle(const Pending& pending, const wire::Outcome& outcome) {
 
 bool ClientLink::send_shared(const Bytes& frame) {
   if (closing_) return false;
+  shared_frame_ = frame;
   if (seam_->send({frame})) return true;
   closing_ = true;
   seam_->abort();  // It reads nothing, so a farewell would never arrive either.
@@ -206,7 +207,9 @@ bool ClientLink::send_shared(const Bytes& frame) {
 }
 
 void ClientLink::send(const wire::ServerMessage& message) {
+  const BytesView shared = shared_frame_;
   send_shared(wire::encode(message, encoding_));
+  shared_frame_ = shared;  // A message of its own is not shared with anybody.
 }
 
 void ClientLink::dismiss(wire::Goodbye goodbye) {

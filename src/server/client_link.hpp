@@ -64,6 +64,8 @@ class ClientLink {
   [[nodiscard]] bool is_admitted() const { return admitted_; }
   [[nodiscard]] wire::Encoding encoding() const { return encoding_; }
   [[nodiscard]] std::size_t queued() const { return seam_->queued(); }
+  /// The last frame that other links may have as well; kept alive only by whoever queues it.
+  [[nodiscard]] BytesView shared_frame() const { return shared_frame_; }
   [[nodiscard]] std::uint64_t client() const { return client_; }
   [[nodiscard]] std::uint32_t number() const { return number_; }
   [[nodiscard]] const std::string& remote() const { return seam_->remote(); }
@@ -105,6 +107,7 @@ class ClientLink {
   std::map<std::uint64_t, Pending> pending_;
   std::size_t pending_bytes_ = 0;
   std::optional<OwnSession> own_session_;
+  BytesView shared_frame_;  // For its address and size; never read.
 };
 
 }  // namespace kuilt::server

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -161,10 +162,16 @@ void Shard::send_heartbeats() {
 
 void Shard::shed_slow_readers() {
   std::vector<std::pair<std::size_t, ClientLink*>> queues;
+  std::unordered_set<const std::byte*> counted;  // A frame that many wait for is there once.
   std::size_t pinned = 0;
   for (const auto& [id, link] : links_) {
-    pinned += link->queued();
-    if (link->queued() > 0) queues.emplace_back(link->queued(), link.get());
+    const std::size_t queued = link->queued();
+    if (queued == 0) continue;
+    const BytesView shared = link->shared_frame();
+    const bool first = counted.insert(shared.data()).second;
+    const std::size_t bytes = first ? queued : queued - std::min(queued, shared.size());
+    pinned += bytes;
+    queues.emplace_back(bytes, link.get());
   }
   std::sort(queues.begin(), queues.end());
   while (pinned > options_.pinned_bytes_max && !queues.empty()) {
