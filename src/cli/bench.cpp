@@ -344,7 +344,8 @@ Result<ordered_json> fill(Hall& hall, const BenchFlags& flags, const BenchCluste
   const std::size_t there = flags.spread ? flags.learners / flags.voters : flags.learners;
   const double each = static_cast<double>(after - std::min(before, after)) /
                       static_cast<double>(std::max<std::size_t>(there, 1));
-  constexpr std::size_t proposing_clients = 8;
+  // A shard that is busy with learners reads one frame of each client in a turn.
+  constexpr std::size_t proposing_clients = 64;
   auto proposers =
       bench::Proposers::open(hall.loop, {.addresses = {cluster.server(0).client_address},
                                          .clients = proposing_clients,
