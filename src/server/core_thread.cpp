@@ -6,7 +6,7 @@
 namespace kuilt::server {
 namespace {
 
-constexpr Duration view_interval = std::chrono::milliseconds(20);
+constexpr Duration view_interval = std::chrono::milliseconds(5);
 
 }  // namespace
 
