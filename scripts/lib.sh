@@ -13,14 +13,14 @@ packages_build=(
   libssl-dev                         # HMAC, SHA-256
   protobuf-compiler libprotobuf-dev  # the wire's schema
   libxxhash-dev nlohmann-json3-dev   # checksums; the JSON form of the wire
-  libfmt-dev libspdlog-dev           # text and logs
   libcli11-dev libtomlplusplus-dev   # the command line; its configuration file
   prometheus-cpp-dev                 # metrics
+  libgtest-dev libgmock-dev python3  # the tests, which are configured along with the rest
 )
 packages_test=(
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libbenchmark-dev
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19
-  python3 python3-websockets         # clients in another language
+  python3-websockets                 # clients in another language
   iproute2 git                       # network namespaces; mutants are git patches
 )
 
