@@ -58,6 +58,7 @@ Result<std::unique_ptr<Proposers>> Proposers::open(Loop& loop, const ProposerOpt
                               .session = SessionId(rng.next(), rng.next()),
                               .last = {},
                               .waiting = {}});
+    loop.turn(now());  // The others are pinged meanwhile, and answer.
   }
   return load;
 }
