@@ -24,7 +24,11 @@ Core::Core(const Options& options, Boot boot, std::uint64_t seed, Instant now)
   KUILT_CHECK(log_.first_in_memory() <= commit_.next());
   KUILT_CHECK(log_.last().term <= hard_.term);
   for (const Member& member : configuration_->members) {
-    peers_.push_back({.id = member.id, .voter = member.voter, .granted = false, .progress = {}});
+    peers_.push_back({.id = member.id,
+                      .voter = member.voter,
+                      .granted = false,
+                      .pre_granted = false,
+                      .progress = {}});
   }
   const auto self = slot_of(boot.self);
   KUILT_CHECK(self.has_value());
@@ -39,7 +43,7 @@ Output Core::step(Instant now, const Input& input) {
   const auto standing = std::tuple(role(), term(), leader());
   const Index commit_before = commit_;
   const auto on_input = Overloaded{
-      [&](const Tick&) {},
+      [&](const Tick&) { act_on_time(out); },
       [&](const Received& received) { out.refused = receive(received, out); },
       [&](const Propose& propose) { on_propose(propose, out); },
       [&](const Written& written) { on_written(written.seq, out); },
@@ -47,7 +51,6 @@ Output Core::step(Instant now, const Input& input) {
       [&](const PeerLost& lost) { on_peer_lost(lost); },
   };
   std::visit(on_input, input);
-  act_on_time(out);
   out.committed = commit_ != commit_before;
   out.leadership = std::tuple(role(), term(), leader()) != standing;
   finish_step(out);
@@ -72,7 +75,6 @@ Refusal Core::receive(const Received& received, Output& out) {
   return std::visit(on_message, received.message);
 }
 
-// Runs after the input: a heartbeat that came in with the same step as a timeout still counts.
 void Core::act_on_time(Output& out) {
   if (role_ == Role::leader && !quorum_is_live()) step_down();
   if (role_ != Role::leader && now_ >= election_due_) on_election_timeout(out);

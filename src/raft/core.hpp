@@ -56,7 +56,7 @@ struct Boot {
 
 // What may happen to a core.
 
-/// Time has passed; nothing else is new.
+/// Time has passed: what is due, is done.
 struct Tick {};
 struct Received {
   NodeId from;
@@ -149,7 +149,9 @@ class Core {
   /// Pre: `complaint_about(options)` is empty; `boot` is what recovery found.
   Core(const Options& options, Boot boot, std::uint64_t seed, Instant now);
 
-  /// Takes in one fact and returns every duty that follows from it.
+  /// Takes in one fact and returns every duty that follows from it. Only a Tick looks at the clock:
+  /// whoever has several facts hands them in first, so that a core that was held up hears what came
+  /// meanwhile before it judges who has been silent.
   Output step(Instant now, const Input& input);
 
   [[nodiscard]] NodeId self() const;
@@ -185,8 +187,9 @@ class Core {
   struct Peer {
     NodeId id;
     bool voter = true;
-    bool granted = false;  // Its (pre-)vote in the round that runs.
-    Progress progress;     // While this core leads.
+    bool granted = false;      // Its vote in this term, whatever round runs.
+    bool pre_granted = false;  // Its pre-vote in the round that runs.
+    Progress progress;         // While this core leads.
   };
 
   void finish_step(Output& out);
@@ -214,6 +217,8 @@ class Core {
   void step_down();
   void adopt(Term term, Output& out);
   void count_vote(Slot slot, Output& out);
+  void count_pre_vote(Slot slot, Output& out);
+  [[nodiscard]] bool is_majority(bool Peer::* granted) const;
   [[nodiscard]] bool leader_is_live() const;
   [[nodiscard]] bool quorum_is_live() const;
   [[nodiscard]] bool is_up_to_date(Position candidate) const;

@@ -22,7 +22,7 @@ void Core::on_election_timeout(Output& out) {
   if (!durability_.done(hard_write_)) return;
   start_vote_round(Role::pre_candidate, out);
   // Nothing rests on a pre-vote, so the own one counts at once.
-  count_vote(self_, out);
+  count_pre_vote(self_, out);
 }
 
 void Core::start_vote_round(Role role, Output& out) {
@@ -30,7 +30,7 @@ void Core::start_vote_round(Role role, Output& out) {
   const bool pre = role == Role::pre_candidate;
   const VoteRequest request{pre ? hard_.term.next() : hard_.term, pre, log_.last()};
   for (Peer& peer : peers_) {
-    peer.granted = false;
+    peer.pre_granted = false;
     if (peer.voter && peer.id != self()) send(peer.id, request, hard_write_, out);
   }
 }
@@ -57,7 +57,7 @@ void Core::step_down() {
   if (role_ == Role::leader) restart_election_timer();
   role_ = Role::follower;
   for (Peer& peer : peers_) {
-    peer.granted = false;
+    peer.granted = peer.pre_granted = false;
     peer.progress = Progress();
   }
 }
@@ -72,13 +72,17 @@ void Core::adopt(Term term, Output& out) {
 
 void Core::count_vote(Slot slot, Output& out) {
   peers_[slot].granted = true;
-  const auto granted = [](const Peer& peer) { return peer.voter && peer.granted; };
-  if (static_cast<std::size_t>(std::ranges::count_if(peers_, granted)) < quorum()) return;
-  if (role_ == Role::pre_candidate) {
-    become_candidate(out);
-  } else {
-    become_leader(out);
-  }
+  if (is_majority(&Peer::granted)) become_leader(out);
+}
+
+void Core::count_pre_vote(Slot slot, Output& out) {
+  peers_[slot].pre_granted = true;
+  if (is_majority(&Peer::pre_granted)) become_candidate(out);
+}
+
+bool Core::is_majority(bool Peer::* granted) const {
+  const auto counts = [&](const Peer& peer) { return peer.voter && peer.*granted; };
+  return static_cast<std::size_t>(std::ranges::count_if(peers_, counts)) >= quorum();
 }
 
 // Stickiness: a server that lost touch must not depose a leader that the others still hear.
@@ -105,7 +109,7 @@ bool Core::is_up_to_date(Position candidate) const {
 Refusal Core::follow(NodeId leader, Term term, Output& out) {
   if (term == hard_.term && leader_ && leader_ != leader) return Refusal::second_leader_in_term;
   if (term > hard_.term) adopt(term, out);
-  role_ = Role::follower;
+  step_down();
   leader_ = leader;
   leader_heard_ = now_;
   restart_election_timer();
@@ -145,9 +149,18 @@ Refusal Core::on_vote_reply(NodeId from, const VoteReply& reply, Output& out) {
   }
   const Term asked = reply.pre ? hard_.term.next() : hard_.term;
   if (reply.term < asked) return Refusal::stale_term;
-  const Role asking = reply.pre ? Role::pre_candidate : Role::candidate;
-  if (role_ != asking || reply.term != asked) return Refusal::late_reply;
-  count_vote(*slot, out);
+  if (reply.term > asked) return Refusal::late_reply;
+  // A vote is for this term, and counts after the next pre-vote round has begun as well: where a
+  // disk is as slow as the election timeout, it always comes that late. Not after a restart: the
+  // own vote was counted in this life, or the votes were for a log that may have been longer.
+  const bool asks_again = role_ == Role::pre_candidate;
+  const bool campaigns = role_ == Role::candidate || (asks_again && peers_[self_].granted);
+  if (reply.pre ? !asks_again : !campaigns) return Refusal::late_reply;
+  if (reply.pre) {
+    count_pre_vote(*slot, out);
+  } else {
+    count_vote(*slot, out);
+  }
   return Refusal::none;
 }
 

@@ -79,7 +79,9 @@ std::string Core::fingerprint() const {
   }
   text << "leader" << leader_.value_or(NodeId());
   if (leader_heard_) text.age_up_to(*leader_heard_, options_.election_timeout_min);
-  for (const Peer& peer : peers_) text << std::uint64_t{peer.granted};
+  for (const Peer& peer : peers_) {
+    text << std::uint64_t{peer.granted} << std::uint64_t{peer.pre_granted};
+  }
   if (role_ != Role::leader) return text.deadline(election_due_).take();
   text.deadline(heartbeat_due_) << round_;
   for (const Peer& peer : peers_) describe(text, peer.progress, options_);

@@ -153,6 +153,50 @@ TEST(Election, PreVoteGrantIsNoVote) {
   EXPECT_EQ(node.core().role(), Role::candidate);
 }
 
+// A vote takes two fsyncs, the candidate's and the voter's. If they take longer than the timeout,
+// every vote comes after the next pre-vote round has begun.
+TEST(Election, VotesThatComeAfterThePreVoteBeganStillElect) {
+  Node node(boot(a, three));
+  node.time_out();
+  node.receive(b, VoteReply{Term(1), true, true});
+  node.written();
+  node.time_out();
+  ASSERT_EQ(node.core().role(), Role::pre_candidate);
+
+  node.receive(b, VoteReply{Term(1), false, true});
+
+  EXPECT_EQ(node.core().role(), Role::leader);
+  EXPECT_EQ(node.core().term(), Term(1));
+}
+
+TEST(Election, AVoteForALogOfBeforeARestartIsLate) {
+  Node node(boot(a, three, {Term(1), a}, {1}));
+  node.time_out();
+  ASSERT_EQ(node.core().role(), Role::pre_candidate);
+
+  for (const NodeId voter : {b, c}) {
+    EXPECT_EQ(node.receive(voter, VoteReply{Term(1), false, true}).refused, Refusal::late_reply);
+  }
+
+  EXPECT_EQ(node.core().role(), Role::pre_candidate);
+}
+
+TEST(Election, AVoteIsLateOnceAnotherLeads) {
+  Node node(boot(a, voters({a, b, c, d, e})));
+  node.time_out();
+  node.receive(b, VoteReply{Term(1), true, true});
+  node.receive(c, VoteReply{Term(1), true, true});
+  node.written();
+  node.receive(b, VoteReply{Term(1), false, true});
+  node.receive(c, Heartbeat{Term(1), {}, 1});
+  node.time_out();
+  ASSERT_EQ(node.core().role(), Role::pre_candidate);
+
+  EXPECT_EQ(node.receive(d, VoteReply{Term(1), false, true}).refused, Refusal::late_reply);
+
+  EXPECT_EQ(node.core().role(), Role::pre_candidate);
+}
+
 TEST(Election, DuplicateVoteCountsOnce) {
   Node node(boot(a, voters({a, b, c, d, e})));
   node.time_out();
@@ -343,6 +387,31 @@ TEST(CheckQuorum, AnswersOfAQuorumKeepTheLeader) {
   }
 
   EXPECT_EQ(node.core().role(), Role::leader);
+}
+
+// What came in while this server was held up is heard before it is judged who was silent.
+TEST(CheckQuorum, ALeaderThatWasHeldUpHearsTheRepliesBeforeItCountsItsQuorum) {
+  Node node(boot(a, three));
+  node.lead({b});
+  node.hold_up(2s);
+  node.written();
+  node.receive(b, HeartbeatReply{Term(1), 1, {}, {}, boot_of(b)});
+
+  node.step(Tick{});
+
+  EXPECT_EQ(node.core().role(), Role::leader);
+}
+
+TEST(CheckQuorum, AFollowerThatWasHeldUpHearsItsLeaderBeforeItCampaigns) {
+  Node node(boot(a, three));
+  node.receive(b, Heartbeat{Term(1), {}, 1});
+  node.hold_up(2s);
+  node.receive(c, HeartbeatReply{Term(1), 1, {}, {}, boot_of(c)});
+  node.receive(b, Heartbeat{Term(1), {}, 2});
+
+  node.step(Tick{});
+
+  EXPECT_EQ(node.core().role(), Role::follower);
 }
 
 TEST(CheckQuorum, LearnersDoNotCount) {

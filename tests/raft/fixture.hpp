@@ -82,9 +82,11 @@ class Node {
     return step(Received{from, std::move(message)});
   }
   const Output& wait(Duration duration) {
-    now_ += duration;
+    hold_up(duration);
     return step(Tick{});
   }
+  /// Time passes, and the core is not told.
+  void hold_up(Duration duration) { now_ += duration; }
   /// The disk is done with everything that was ordered.
   const Output& written() { return step(Written{last_write_}); }
   /// Past any election timeout.

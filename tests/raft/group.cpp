@@ -162,6 +162,9 @@ void Group::step(std::size_t i, const Input& input) {
   if (out.refused != Refusal::none) ++coverage_.refusals[out.refused];
   obey(i, out);
   check(i, out);
+  if (std::holds_alternative<Tick>(input) && server.wake_at <= now_) {
+    fail(i, "a core never asks to be woken at once, for ever");
+  }
   forget_promise(i, before);
 }
 
@@ -284,7 +287,6 @@ void Group::check(std::size_t i, const Output& out) {
   const View view = view_of(*server.core);
   if (const auto broken = broken_now(view)) fail(i, *broken);
   if (const auto broken = broken_between(*server.before, view)) fail(i, *broken);
-  if (server.wake_at <= now_) fail(i, "a core never asks to be woken at once, for ever");
   if (view.role == Role::leader && server.before->role != Role::leader) {
     ++coverage_.leaders;
     note("leader " + std::to_string(i) + " of term " + std::to_string(view.hard.term.value()));
