@@ -211,8 +211,9 @@ Leadership Machine::leadership() const { return {core_.role(), core_.term(), cor
 
 Instant Machine::wake_at(const Turn& turn) const {
   Instant wake = turn.out.wake_at;
-  if (!waiting_.flights().empty()) {
-    wake = std::min(wake, waiting_.flights().begin()->second.sent_at + options_.forward_timeout);
+  if (const auto due = waiting_.next_due()) wake = std::min(wake, due->at);
+  if (const auto oldest = waiting_.oldest()) {
+    wake = std::min(wake, waiting_.at(*oldest).added_at + options_.answer_within_max);
   }
   if (!waiting_.parked().empty()) {
     wake = std::min(wake, waiting_.parked().begin()->first + options_.leader_wait_max);

@@ -32,10 +32,14 @@ struct MachineOptions {
   std::size_t forward_bytes_max = std::size_t{256} << 10;
   /// All waiting proposals of this server's clients, in bytes; more is refused as busy.
   std::size_t waiting_bytes_max = std::size_t{64} << 20;
-  /// A forward without an outcome for this long is sent again, under a new number.
+  /// A forward without an outcome for this long is sent again, under a new number; then after
+  /// twice that, up to eight times.
   Duration forward_timeout = std::chrono::seconds(1);
   /// A proposal waits this long for a leader before it is refused as no_leader.
   Duration leader_wait_max = std::chrono::seconds(10);
+  /// Whatever happens, a proposal is answered within this time: in the end as unknown_outcome, and
+  /// uncertain. Its client repeats it under the same id, or lets it be.
+  Duration answer_within_max = std::chrono::seconds(20);
   /// What `busy` tells the client to wait.
   Duration busy_retry_after = std::chrono::milliseconds(100);
 };

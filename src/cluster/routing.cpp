@@ -17,6 +17,9 @@ RequestKey key_of(const wire::Proposal& proposal) {
           wire::command_digest(proposal.room, proposal.command), proposal.birth, proposal.author};
 }
 
+// Of a forward's timeout.
+constexpr std::uint32_t doublings_max = 3;
+
 // Below the floor, what an earlier attempt did is no longer known: that is no refusal to rely on.
 bool is_certain(ErrorCode code) { return code != ErrorCode::below_floor; }
 
@@ -121,10 +124,11 @@ Machine::Decision Machine::decide(const Turn& turn, const wire::Proposal& propos
 }
 
 Machine::Decision Machine::append(LogTime stamp, const wire::Proposal& proposal) {
-  const std::size_t uncommitted = core_.uncommitted_bytes() + batch_bytes_;
-  if (uncommitted != 0 &&
-      uncommitted + Waiting::cost_of(proposal) > options_.raft.uncommitted_bytes_max) {
-    return {busy("too many entries wait to be committed")};
+  const std::size_t unsettled =
+      std::max(core_.uncommitted_bytes(), core_.undurable_bytes()) + batch_bytes_;
+  if (unsettled != 0 &&
+      unsettled + Waiting::cost_of(proposal) > options_.raft.uncommitted_bytes_max) {
+    return {busy("too many entries wait to be committed, or for this server's disk")};
   }
   const wire::Command command{.at = {last_index().next(), core_.term()},
                               .log_time = stamp,
@@ -238,11 +242,10 @@ void Machine::resolve(Turn& turn, Ticket ticket, const wire::Outcome& outcome) {
 }
 
 void Machine::on_timeouts(Turn& turn) {
-  while (!waiting_.flights().empty()) {
-    const auto& [number, oldest] = *waiting_.flights().begin();
-    if (oldest.sent_at + options_.forward_timeout > turn.now) break;
+  while (const auto due = waiting_.next_due()) {
+    if (due->at > turn.now) break;
     ++counters_.lost_forwards;
-    waiting_.lose(number, turn.now);
+    waiting_.time_out(due->flight, turn.now);
   }
   while (!waiting_.parked().empty()) {
     const auto [since, ticket] = *waiting_.parked().begin();
@@ -254,6 +257,14 @@ void Machine::on_timeouts(Turn& turn) {
               wire::RefusedOutcome{ErrorCode::no_leader, "no leader was reachable in time", true,
                                    options_.busy_retry_after});
     }
+  }
+  // Wherever it is: a leader that can't commit, or one new leader after the other.
+  while (const auto oldest = waiting_.oldest()) {
+    if (waiting_.at(*oldest).added_at + options_.answer_within_max > turn.now) break;
+    resolve(turn, *oldest,
+            wire::RefusedOutcome{ErrorCode::unknown_outcome,
+                                 "neither committed nor refused in time; it may still be committed",
+                                 false, options_.busy_retry_after});
   }
 }
 
@@ -279,13 +290,17 @@ void Machine::forward_parked(Turn& turn) {
 
 void Machine::send_forward(Turn& turn, NodeId leader, const std::vector<Ticket>& tickets) {
   wire::Forward forward;
+  std::uint32_t losses = 0;
   for (const Ticket ticket : tickets) {
     const WaitingProposal& waiting = waiting_.at(ticket);
     if (waiting.in_doubt) ++counters_.reforwards;
+    losses = std::max(losses, waiting.losses);
     forward.proposals.push_back(waiting.proposal);
   }
   ++counters_.forwards;
-  forward.number = waiting_.depart(tickets, leader, core_.term(), turn.now);
+  // Longer each time: if the leader is farther away than the timeout, an answer still arrives.
+  const Instant due = turn.now + options_.forward_timeout * (1U << std::min(losses, doublings_max));
+  forward.number = waiting_.depart(tickets, leader, core_.term(), due);
   turn.out.send.push_back({leader, std::move(forward)});
 }
 

@@ -25,6 +25,7 @@ Ticket Waiting::add(wire::Proposal proposal, const RequestKey& key, const Waiter
   added.bytes = cost_of(proposal);
   added.proposal = std::move(proposal);
   added.key = key;
+  added.added_at = now;
   bytes_ += added.bytes;
   stay_parked(last_ticket_, added, now);
   join(last_ticket_, waiter);
@@ -77,7 +78,7 @@ void Waiting::put_in_log(Ticket ticket) {
   proposal.where = Whereabouts::in_log;
 }
 
-std::uint64_t Waiting::depart(std::vector<Ticket> tickets, NodeId to, Term term, Instant now) {
+std::uint64_t Waiting::depart(std::vector<Ticket> tickets, NodeId to, Term term, Instant due) {
   const std::uint64_t number = next_flight_++;
   for (const Ticket ticket : tickets) {
     WaitingProposal& proposal = proposals_.at(ticket);
@@ -88,7 +89,8 @@ std::uint64_t Waiting::depart(std::vector<Ticket> tickets, NodeId to, Term term,
     forwarded_bytes_ += proposal.bytes;
   }
   const std::size_t open = tickets.size();
-  flights_.emplace(number, Flight{to, term, now, std::move(tickets), open});
+  flights_.emplace(number, Flight{to, term, due, std::move(tickets), open});
+  dues_.insert({due, number});
   return number;
 }
 
@@ -99,6 +101,14 @@ void Waiting::lose(std::uint64_t flight, Instant now) {
     if (found != proposals_.end() && found->second.flight == flight) park(ticket, now, true);
   }
   KUILT_CHECK(!flights_.contains(flight));
+}
+
+void Waiting::time_out(std::uint64_t flight, Instant now) {
+  for (const Ticket ticket : flights_.at(flight).places) {
+    const auto found = proposals_.find(ticket);
+    if (found != proposals_.end() && found->second.flight == flight) ++found->second.losses;
+  }
+  lose(flight, now);
 }
 
 template <class Condition>
@@ -124,6 +134,16 @@ std::optional<Ticket> Waiting::find(const RequestKey& key) const {
   return found->second;
 }
 
+std::optional<Waiting::Due> Waiting::next_due() const {
+  if (dues_.empty()) return std::nullopt;
+  return *dues_.begin();
+}
+
+std::optional<Ticket> Waiting::oldest() const {
+  if (proposals_.empty()) return std::nullopt;
+  return proposals_.begin()->first;
+}
+
 std::vector<Ticket> Waiting::tickets() const {
   std::vector<Ticket> all;
   all.reserve(proposals_.size());
@@ -141,7 +161,9 @@ void Waiting::leave(Ticket ticket, WaitingProposal& proposal) {
       forwarded_bytes_ -= proposal.bytes;
       const auto flight = flights_.find(proposal.flight);
       proposal.flight = 0;
-      if (--flight->second.open == 0) flights_.erase(flight);
+      if (--flight->second.open > 0) return;
+      dues_.erase({flight->second.due, flight->first});
+      flights_.erase(flight);
       return;
     }
     case Whereabouts::in_log: return;

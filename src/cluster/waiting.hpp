@@ -50,16 +50,18 @@ struct WaitingProposal {
   std::vector<Waiter> waiters;
   std::size_t bytes = 0;
   Whereabouts where = Whereabouts::parked;
+  Instant added_at{};
   Instant parked_at{};
   std::uint64_t flight = 0;  ///< Number of the forward that carries it, if one does.
+  std::uint32_t losses = 0;  ///< Forwards of it that timed out.
   bool in_doubt = false;     ///< An earlier attempt may be in some log, or get there yet.
 };
 
 /// One forward on its way.
 struct Flight {
   NodeId to;
-  Term term;  ///< Ours when it was sent.
-  Instant sent_at{};
+  Term term;      ///< Ours when it was sent.
+  Instant due{};  ///< Given up then.
   std::vector<Ticket> places;
   std::size_t open = 0;  ///< Places without an outcome.
 };
@@ -88,10 +90,12 @@ class Waiting {
   /// succeeded. Drops it if nobody waits.
   void park(Ticket ticket, Instant now, bool in_doubt);
   void put_in_log(Ticket ticket);
-  /// Sends parked proposals off. Returns the flight's number.
-  std::uint64_t depart(std::vector<Ticket> tickets, NodeId to, Term term, Instant now);
+  /// Sends parked proposals off, until `due`. Returns the flight's number.
+  std::uint64_t depart(std::vector<Ticket> tickets, NodeId to, Term term, Instant due);
   /// Parks, in doubt, everything that the flight still carries.
   void lose(std::uint64_t flight, Instant now);
+  /// As `lose`, and counts the loss.
+  void time_out(std::uint64_t flight, Instant now);
   /// Loses every flight to this peer; or every one but those to it in this term.
   void lose_all_to(NodeId peer, Instant now);
   void lose_all_but(NodeId peer, Term term, Instant now);
@@ -102,6 +106,15 @@ class Waiting {
   [[nodiscard]] std::vector<Ticket> tickets() const;
   [[nodiscard]] const std::map<Ticket, WaitingProposal>& proposals() const { return proposals_; }
   [[nodiscard]] const std::map<std::uint64_t, Flight>& flights() const { return flights_; }
+  struct Due {
+    Instant at;
+    std::uint64_t flight = 0;
+    friend auto operator<=>(const Due&, const Due&) = default;
+  };
+  /// The flight that is given up next.
+  [[nodiscard]] std::optional<Due> next_due() const;
+  /// The proposal that came first.
+  [[nodiscard]] std::optional<Ticket> oldest() const;
   /// Longest parked first.
   [[nodiscard]] const std::set<std::pair<Instant, Ticket>>& parked() const { return parked_; }
   [[nodiscard]] std::size_t size() const { return proposals_.size(); }
@@ -122,6 +135,7 @@ class Waiting {
   std::map<LinkId, std::set<Ticket>> by_link_;
   std::set<std::pair<Instant, Ticket>> parked_;
   std::map<std::uint64_t, Flight> flights_;
+  std::set<Due> dues_;  // Of all flights.
   Ticket last_ticket_;
   std::uint64_t next_flight_;
   std::size_t bytes_ = 0;

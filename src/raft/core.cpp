@@ -82,7 +82,9 @@ void Core::act_on_time(Output& out) {
 }
 
 void Core::on_written(WriteSeq seq, Output& out) {
+  const Index before = durability_.index();
   durability_.finish(seq);
+  undurable_bytes_ -= log_.cost_between(before, durability_.index());
   // The own vote counts like any other: once it is on disk (rule 1).
   if (role_ == Role::candidate && durability_.done(hard_write_)) count_vote(self_, out);
   if (role_ == Role::leader) advance_commit();
@@ -146,6 +148,7 @@ void Core::append(std::vector<Entry> entries, Output& out) {
   Write& order = write(out);
   for (Entry& entry : entries) {
     uncommitted_bytes_ += entry.cost();
+    undurable_bytes_ += entry.cost();
     order.entries.push_back(entry);
     out.appended.push_back(entry);
     log_.append(std::move(entry));
@@ -159,6 +162,7 @@ void Core::truncate_after(Index index, Output& out) {
   KUILT_CHECK(order.entries.empty());
   order.truncate_after = out.truncated_after = index;
   uncommitted_bytes_ -= log_.cost_between(index, log_.last().index);
+  undurable_bytes_ -= log_.cost_between(std::max(index, durability_.index()), log_.last().index);
   log_.truncate_after(index);
   durability_.truncate_after(index);
 }
@@ -198,6 +202,7 @@ bool Core::committed_in_own_term() const {
   return role_ == Role::leader && log_.term_at(commit_) == hard_.term;
 }
 std::size_t Core::uncommitted_bytes() const { return uncommitted_bytes_; }
+std::size_t Core::undurable_bytes() const { return undurable_bytes_; }
 const SharedConfiguration& Core::configuration() const { return configuration_; }
 std::optional<Term> Core::term_at(Index index) const { return log_.term_at(index); }
 const std::vector<TermRange>& Core::term_ranges() const { return log_.terms(); }

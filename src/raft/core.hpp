@@ -30,7 +30,8 @@ struct Options {
   std::size_t window_bytes_max = std::size_t{4} << 20;
   /// Entries kept in memory once they are committed and durable here.
   std::size_t tail_bytes_max = std::size_t{64} << 20;
-  /// Entries that a leader accepts beyond the commit index. More is refused as busy.
+  /// Entries that a leader accepts beyond the commit index, and beyond what its own disk has. More
+  /// is refused as busy.
   std::size_t uncommitted_bytes_max = std::size_t{64} << 20;
   /// Without an answer for this long, what is in flight to a follower is sent again.
   Duration retransmit_after = std::chrono::milliseconds(500);
@@ -167,6 +168,9 @@ class Core {
   [[nodiscard]] bool committed_in_own_term() const;
   /// Bytes of entries beyond the commit index, against Options::uncommitted_bytes_max.
   [[nodiscard]] std::size_t uncommitted_bytes() const;
+  /// Bytes of entries that the own disk does not vouch for yet, against the same limit: the others
+  /// may commit without this disk, and what waits for it is held in memory (rule 13).
+  [[nodiscard]] std::size_t undurable_bytes() const;
   [[nodiscard]] const SharedConfiguration& configuration() const;
   /// The term of a position in the log or of its base; nothing outside.
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
@@ -259,6 +263,7 @@ class Core {
 
   Index commit_;
   std::size_t uncommitted_bytes_ = 0;
+  std::size_t undurable_bytes_ = 0;
   Role role_ = Role::follower;
   std::optional<NodeId> leader_;  // Of this term, once it has shown itself: there is no second one.
   std::optional<Instant> leader_heard_;  // Last; nothing, once it has been silent for too long.

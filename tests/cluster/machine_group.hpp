@@ -124,6 +124,7 @@ class MachineGroup {
   std::function<Duration(const Flying&)> late;  // 1 ms unless it says otherwise.
   std::uint64_t copied_percent = 0;
   Duration disk_time = 0ms;
+  std::map<std::size_t, Duration> disk_times;  // Of single machines, instead.
   std::set<std::size_t> isolated;
   std::map<Key, wire::Outcome> answers;
   std::vector<Flying> sent;  // Forwards and their replies.
@@ -165,7 +166,9 @@ class MachineGroup {
     if (node.inbox.empty() && now < node.wake) return;
     Output out = node.machine.step(now, std::exchange(node.inbox, {}));
     for (const raft::Write& write : out.writes) {
-      node.writes.emplace_back(now + 1ms + disk_time, write.seq);
+      const auto own = disk_times.find(i);
+      node.writes.emplace_back(now + 1ms + (own == disk_times.end() ? disk_time : own->second),
+                               write.seq);
     }
     for (PeerSend& each : out.send) send(i, std::move(each));
     for (Answered& each : out.answers) {

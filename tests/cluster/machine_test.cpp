@@ -123,6 +123,28 @@ TEST(OneMachine, IsBusyBeyondItsUncommittedBytes) {
   EXPECT_GT(group[0].counters().refused_busy, 0U);
 }
 
+// With a disk as slow as this, the two others commit all of it at once.
+TEST(ThreeMachines, ALeaderWhoseOwnDiskLagsIsBusyBeyondItsWindow) {
+  MachineOptions options;
+  options.raft.append_bytes_max = 1000;
+  options.raft.uncommitted_bytes_max = 1500;
+  MachineGroup group(3, options);
+  const std::size_t leader = group.elect();
+  group.disk_times[leader] = 5s;
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    group.submit(leader, i, proposal("s", i));
+    group.run_for(10ms);
+  }
+
+  EXPECT_TRUE(committed(group.answer(1)).has_value()) << "the leader's disk is not waited for";
+  EXPECT_EQ(refused(group.answer(20)), "busy, certain");
+
+  group.run_for(6s);
+  group.submit(leader, 21, proposal("s", 3, 21));
+  group.run_for(50ms);
+  EXPECT_TRUE(committed(group.answer(21, 21)).has_value());
+}
+
 TEST(OneMachine, LogTimeGoesOnFromTheLastStamp) {
   MachineGroup group(1);
   group.elect();
@@ -252,6 +274,38 @@ TEST(ThreeMachines, WithoutALeaderAProposalWaitsAndIsThenRefused) {
 
   EXPECT_EQ(refused(group.answer(1)), "no_leader, certain");
   EXPECT_EQ(group[0].waiting(), 0U);
+}
+
+// Nothing deposes it: its followers hear it and answer, only their disks stand still.
+TEST(ThreeMachines, WhatALeaderCannotCommitIsAnsweredAsUncertainInTheEnd) {
+  MachineGroup group(3);
+  const std::size_t leader = group.elect();
+  for (std::size_t i = 0; i < 3; ++i) group.disk_times[i] = 60s;
+  group.submit(leader, 1, proposal("s", 1));
+
+  group.run_for(19s);
+  EXPECT_FALSE(group.answer(1).has_value());
+  EXPECT_EQ(group.leader(), leader);
+  group.run_for(2s);
+
+  EXPECT_EQ(refused(group.answer(1)), "unknown_outcome, uncertain");
+  EXPECT_EQ(group[leader].waiting(), 0U);
+}
+
+TEST(ThreeMachines, ARefusalReachesTheClientThoughTheLeaderIsFartherThanTheTimeout) {
+  MachineGroup group(3);
+  const std::size_t leader = group.elect();
+  const std::size_t follower = group.follower();
+  group.late = [&](const auto& flying) { return is_raft(flying) ? Duration(1ms) : 700ms; };
+  auto unborn = proposal("s", 1);
+  unborn.birth = Index(5000);
+  group.submit(follower, 1, unborn);
+
+  EXPECT_TRUE(group.run_until([&] { return group.answer(1).has_value(); }));
+
+  EXPECT_EQ(refused(group.answer(1)), "session_expired, uncertain");
+  EXPECT_GT(group[follower].counters().lost_forwards, 0U);
+  EXPECT_EQ(group.leader(), leader);
 }
 
 TEST(ThreeMachines, AParkedProposalGoesOutWhenThereIsALeader) {

@@ -98,6 +98,33 @@ TEST(Commit, UncommittedBytesCountWhatIsNotDecided) {
   EXPECT_EQ(node.core().uncommitted_bytes(), 65U);
 }
 
+TEST(Commit, UndurableBytesCountWhatTheOwnDiskDoesNotHave) {
+  Node node(boot(a, three));
+  node.lead({b});
+  node.propose(1, std::string(100, 'x'));
+  node.acknowledge(b, 2);
+  node.acknowledge(c, 2);
+  ASSERT_EQ(node.core().uncommitted_bytes(), 0U) << "the others have committed it";
+  EXPECT_EQ(node.core().undurable_bytes(), 64U + 164U);
+
+  node.written();
+  EXPECT_EQ(node.core().undurable_bytes(), 0U);
+
+  node.propose(2);
+  node.receive(b, AppendRequest{Term(2), at(2, 1), Index(2), {command(3, 2)}});
+  EXPECT_EQ(node.core().undurable_bytes(), 65U) << "what was truncated is no longer waited for";
+}
+
+TEST(Commit, TruncatingDurableEntriesLeavesNothingUndurable) {
+  Node node(boot(a, three, {Term(1), NodeId()}, {1, 1, 1}, {}, 1));
+
+  node.receive(b, AppendRequest{Term(2), at(1, 1), Index(1), {command(2, 2)}});
+  EXPECT_EQ(node.core().undurable_bytes(), 65U);
+
+  node.written();
+  EXPECT_EQ(node.core().undurable_bytes(), 0U);
+}
+
 TEST(Commit, RecoveredUncommittedEntriesCountAsUncommitted) {
   const Node node(boot(a, three, {Term(1), NodeId()}, {1, 1, 1}, {}, 1));
 
