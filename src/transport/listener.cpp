@@ -18,6 +18,8 @@ using net::ip::tcp;
 
 // Long enough for a descriptor to come free, short enough for nobody to notice.
 constexpr auto pause_after_failed_accept = std::chrono::milliseconds(100);
+// In one turn of an event loop that has other work, too.
+constexpr int accepted_at_once_max = 64;
 
 /// Owned by its own pending accept. The mutex makes `stop()` good from any thread, and at once.
 class AcceptLoop : public std::enable_shared_from_this<AcceptLoop> {
@@ -26,12 +28,16 @@ class AcceptLoop : public std::enable_shared_from_this<AcceptLoop> {
       : acceptor_(std::move(acceptor)),
         pause_(acceptor_.get_executor()),
         entrance_(std::move(entrance)),
-        choose_(std::move(choose)) {}
+        choose_(std::move(choose)),
+        next_executor_(choose_()) {
+    error_code ignored;
+    acceptor_.non_blocking(true, ignored);
+  }
 
   void accept() {
     const std::lock_guard lock(mutex_);
     if (stopped_) return;
-    acceptor_.async_accept(choose_(),
+    acceptor_.async_accept(next_executor_,
                            [self = shared_from_this()](error_code ec, tcp::socket socket) {
                              self->on_accept(ec, std::move(socket));
                            });
@@ -56,10 +62,28 @@ class AcceptLoop : public std::enable_shared_from_this<AcceptLoop> {
       return;
     }
     welcome(std::move(socket));
+    accept_waiting();
     accept();
   }
 
+  // Where a turn of the loop is long, one client in each would keep the others waiting until they
+  // give up: after a failover all of them come at once.
+  void accept_waiting() {
+    for (int i = 1; i < accepted_at_once_max; ++i) {
+      tcp::socket socket(next_executor_);
+      error_code ec;
+      {
+        const std::lock_guard lock(mutex_);
+        if (stopped_) return;
+        acceptor_.accept(socket, ec);
+      }
+      if (ec) return;  // Nobody waits; or it fails again, and is told then.
+      welcome(std::move(socket));
+    }
+  }
+
   void welcome(tcp::socket socket) {
+    next_executor_ = choose_();
     error_code ec;
     const tcp::endpoint remote = socket.remote_endpoint(ec);
     if (ec) return;  // Gone already.
@@ -81,6 +105,7 @@ class AcceptLoop : public std::enable_shared_from_this<AcceptLoop> {
   net::steady_timer pause_;
   const std::shared_ptr<Entrance> entrance_;
   const ExecutorChoice choose_;
+  net::any_io_executor next_executor_;  // Of the next link, whenever it comes.
 };
 
 class TcpListener final : public Listener {

@@ -65,6 +65,18 @@ TEST_F(ListenerTest, AnUpgradeWithAKnownSubprotocolIsAdmitted) {
   EXPECT_THAT(answer_to(Ask{}), AllOf(admitted, HasSubstr("Sec-WebSocket-Protocol: kuilt.v1")));
 }
 
+TEST_F(ListenerTest, ThoseThatWaitAreAcceptedInOneTurnOfTheLoop) {
+  serve();
+  std::vector<tcp::socket> waiting;
+  for (int i = 0; i < 20; ++i) waiting.push_back(raw());
+  ASSERT_EQ(listener_->links(), 0U);
+
+  io_.restart();
+  io_.run_one();
+
+  EXPECT_EQ(listener_->links(), 20U);
+}
+
 TEST_F(ListenerTest, TheListenersPreferenceDecidesBetweenSubprotocols) {
   AcceptRules two = rules();
   two.subprotocols = {"kuilt.v1", "kuilt.v1.json"};
