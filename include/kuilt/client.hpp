@@ -40,8 +40,8 @@ struct ClientEvent {
 };
 
 struct ClientOptions {
-  std::string name;         ///< Who this client says it is.
-  std::string token;        ///< Proves it, where servers require a proof.
+  std::string name;         ///< Who this client says it is. At most 128 bytes of UTF-8.
+  std::string token;        ///< Proves it, where servers require a proof. At most 1024 bytes.
   std::uint32_t links = 1;  ///< To distinct servers. Beyond the first they stand by.
   bool json = false;        ///< Speak kuilt.v1.json, to watch the conversation.
   std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(3);
@@ -86,8 +86,9 @@ class Observer {
   [[nodiscard]] std::optional<Committed> next();
   /// As `next`, but nothing after `timeout` as well.
   [[nodiscard]] std::optional<Committed> next_for(std::chrono::nanoseconds timeout);
-  /// Why there will be no more: stopped, history_differs, wrong_cluster, compacted. Nothing, while
-  /// the stream goes on.
+  /// Why there will be no more: stopped, history_differs, wrong_cluster, compacted; or what all
+  /// servers say against this client or this room (invalid_argument, not_allowed, bad_frame,
+  /// version_unsupported). Nothing, while the stream goes on.
   [[nodiscard]] std::optional<Error> error() const;
   /// Where a later observer has to begin so as to see all that comes after the last Advance taken.
   /// Nothing before the first one. Entries taken since then will be seen again.
@@ -108,7 +109,8 @@ class Observer {
 class ClusterClient {
  public:
   /// Begins to connect; does not wait for it. Endpoints are tried in turn, the first one first.
-  /// Errors: invalid_argument (no endpoint, no link, a name or token over 1024 bytes).
+  /// Errors: invalid_argument (no endpoint, one that is no URL, no link, a name or token that is
+  /// too long or not UTF-8).
   [[nodiscard]] static Result<ClusterClient> connect(ClusterEndpoints endpoints,
                                                      ClientOptions options = {});
   [[nodiscard]] static Result<ClusterClient> connect(std::initializer_list<std::string> endpoints,
@@ -118,13 +120,15 @@ class ClusterClient {
   ~ClusterClient();
 
   /// Puts a command into the log, exactly once however often servers fail meanwhile.
-  /// Errors with effect none: command_too_large, busy, no_server, no_leader, timed_out, stopped,
-  /// cancelled, and what servers refuse for certain. With effect unknown: unknown_outcome,
-  /// session_expired, stopped. A plain proposal that ended in unknown cannot be repeated safely.
+  /// Errors with effect none: invalid_argument (a room's name), command_too_large, busy, no_server,
+  /// no_leader, timed_out, stopped, cancelled, and what servers refuse for certain. With effect
+  /// unknown: unknown_outcome, session_expired, stopped. A plain proposal that ended in unknown
+  /// cannot be repeated safely.
   Pending<Receipt> propose(BytesView command, ProposeOptions options = {});
 
   /// Begins to observe a room.
-  /// Errors: invalid_argument (the room is observed already), stopped.
+  /// Errors: invalid_argument (the room is observed already, or its name is over 128 bytes or not
+  /// UTF-8), stopped.
   Result<Observer> observe(From from, ObserveOptions options = {});
   /// Has `callback` called with every piece of a room, until `stop`.
   /// Errors: as `observe`. A stream that ends later says so by a call of `on_end`, if set.

@@ -5,12 +5,14 @@
 #include <utility>
 
 #include "client/client_shell.hpp"
+#include "transport/address.hpp"
+#include "wire/utf8.hpp"
 
 namespace kuilt {
 namespace {
 
-/// Both travel in the hello, which has a limit.
-constexpr std::size_t name_bytes_max = 1024;
+/// It travels in the hello, which has a limit.
+constexpr std::size_t token_bytes_max = 1024;
 
 Status complaint_about(const ClusterEndpoints& endpoints, const ClientOptions& options) {
   const auto complain = [](std::string what) {
@@ -18,9 +20,22 @@ Status complaint_about(const ClusterEndpoints& endpoints, const ClientOptions& o
   };
   if (endpoints.empty()) return complain("no endpoint to connect to");
   if (options.links == 0) return complain("links is 0; at least one is needed");
-  if (options.name.size() > name_bytes_max || options.token.size() > name_bytes_max) {
-    return complain("name or token is longer than " + std::to_string(name_bytes_max) + " bytes");
+  for (const std::string& url : endpoints.urls()) {
+    if (Result<transport::Address> address = transport::parse_url(url); !address) {
+      return std::move(address).error();
+    }
   }
+  const auto check = [&](const std::string& what, const std::string& text,
+                         std::size_t bytes_max) -> Status {
+    if (text.size() > bytes_max) {
+      return complain(what + " has " + std::to_string(text.size()) + " bytes, the limit is " +
+                      std::to_string(bytes_max));
+    }
+    if (!wire::is_utf8(text)) return complain(what + " is not UTF-8");
+    return Done{};
+  };
+  if (Status name = check("name", options.name, wire::principal_bytes_max); !name) return name;
+  if (Status token = check("token", options.token, token_bytes_max); !token) return token;
   return Done{};
 }
 

@@ -71,6 +71,8 @@ class ClientCore {
   void on_admitted_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
   void on_heartbeat(Instant now, Link& link, const wire::ServerHeartbeat& heartbeat);
   void on_goodbye(Instant now, Link& link, const wire::Goodbye& goodbye, Duties& duties);
+  /// An endpoint has said what waiting cannot change. Once all have, observing is over.
+  void condemned_by(const std::string& endpoint, const Error& error, Duties& duties);
   void on_observe_reply(Instant now, Link& link, const wire::ObserveReply& reply, Duties& duties);
   void on_begun(Instant now, Link& link, RoomFeed& feed, const wire::ObserveReply& reply,
                 Duties& duties);
@@ -90,9 +92,10 @@ class ClientCore {
   std::vector<Link> links_;            ///< Their places are their numbers in the hello.
   std::optional<std::size_t> in_use_;  ///< Place of the link in use; admitted.
   DialId last_dial_;
-  std::optional<ClusterId> cluster_;  ///< Of the first welcome: this client belongs to it.
-  std::optional<Instant> lost_at_;    ///< When the link in use was lost last.
-  std::string trouble_;               ///< The last that went wrong with a link.
+  std::optional<ClusterId> cluster_;    ///< Of the first welcome: this client belongs to it.
+  std::optional<Instant> lost_at_;      ///< When the link in use was lost last.
+  std::string trouble_;                 ///< The last that went wrong with a link.
+  std::set<std::string> condemned_by_;  ///< Endpoints that said, of late, that we are wrong.
   Calls calls_;
   std::map<RoomName, RoomFeed> rooms_;
   /// Left before the server answered: on this link a reply to the room may still be the old one.

@@ -6,6 +6,16 @@
 #include "kuilt/detail/overloaded.hpp"
 
 namespace kuilt::client {
+namespace {
+
+/// Whether another server, or the same one later, may say something else.
+bool can_heal(ErrorCode goodbye) {
+  return goodbye != ErrorCode::invalid_argument && goodbye != ErrorCode::bad_frame &&
+         goodbye != ErrorCode::version_unsupported && goodbye != ErrorCode::not_allowed &&
+         goodbye != ErrorCode::wrong_cluster;
+}
+
+}  // namespace
 
 Link* ClientCore::find(DialId dial) {
   for (Link& link : links_) {
@@ -120,7 +130,10 @@ void ClientCore::lose(Instant now, Link& link, const std::string& reason, Duties
                          Position{},
                          {}});
   // A server that admits and drops us at once must not be dialed in a tight loop.
-  if (was_admitted && now - link.admitted_at >= options_.backoff_max) link.failures = 0;
+  if (was_admitted && now - link.admitted_at >= options_.backoff_max) {
+    link.failures = 0;
+    condemned_by_.clear();  // Whatever was said before, we were right for a while.
+  }
   link.state = Link::State::waiting;
   link.welcome.reset();
   link.due =
@@ -185,7 +198,19 @@ void ClientCore::on_goodbye(Instant now, Link& link, const wire::Goodbye& goodby
     const Duration asked = std::min(goodbye.retry_after, patience_max);
     rotation_.hold_off(link.endpoint, now + asked + full_jitter(rng_, asked));
   }
+  const std::string endpoint = link.endpoint;
   give_up(now, link, std::string(name_of(goodbye.code)) + ": " + goodbye.message, duties);
+  if (!can_heal(goodbye.code)) {
+    condemned_by(endpoint, Error(goodbye.code, Effect::none, goodbye.message), duties);
+  }
+}
+
+void ClientCore::condemned_by(const std::string& endpoint, const Error& error, Duties& duties) {
+  condemned_by_.insert(endpoint);
+  const auto said_so = [&](const std::string& one) { return condemned_by_.contains(one); };
+  if (!std::all_of(options_.endpoints.begin(), options_.endpoints.end(), said_so)) return;
+  condemned_by_.clear();  // What is observed from now on is heard by all anew.
+  while (!rooms_.empty()) end_observe(rooms_.begin()->first, error, duties);
 }
 
 void ClientCore::on_observe_reply(Instant now, Link& link, const wire::ObserveReply& reply,
@@ -209,6 +234,7 @@ void ClientCore::on_observe_reply(Instant now, Link& link, const wire::ObserveRe
     case wire::ObserveVerdict::history_differs: return end(ErrorCode::history_differs);
     case wire::ObserveVerdict::not_this_cluster: return end(ErrorCode::wrong_cluster);
     case wire::ObserveVerdict::compacted: return end(ErrorCode::compacted);
+    case wire::ObserveVerdict::refused: return end(ErrorCode::invalid_argument);
     case wire::ObserveVerdict::behind:
       rotation_.hint(reply.endpoints, link.endpoint);
       return give_up(now, link, "is behind: " + reply.message, duties);

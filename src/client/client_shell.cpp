@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 
 #include "kuilt/detail/overloaded.hpp"
+#include "wire/utf8.hpp"
 
 namespace kuilt::detail {
 namespace {
@@ -36,6 +37,17 @@ wire::ObserveFrom on_wire(const From& from) {
       },
   };
   return std::visit(convert, from);
+}
+
+/// What every server would refuse, and with it the whole frame that it stands in.
+Status check_room(const RoomName& room) {
+  if (room.size() > wire::room_bytes_max) {
+    return Error(ErrorCode::invalid_argument, "the room's name has " + std::to_string(room.size()) +
+                                                  " bytes, the limit is " +
+                                                  std::to_string(wire::room_bytes_max));
+  }
+  if (wire::is_utf8(room)) return Done{};
+  return Error(ErrorCode::invalid_argument, "the room's name is not UTF-8");
 }
 
 ClientEventKind public_kind(client::EventKind kind) {
@@ -97,6 +109,10 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
     state->resolve(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
     return state;
   }
+  if (Status sound = check_room(options.room); !sound) {
+    state->resolve(std::move(sound).error());
+    return state;
+  }
   pending_.emplace(asked.call, state);
   gather({std::move(asked), nullptr});
   return state;
@@ -105,6 +121,7 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
 Result<std::shared_ptr<Subscription>> ClientShell::observe(
     const From& from, const RoomName& room, std::function<void(const Committed&)> callback,
     std::function<void(const Error&)> on_end) {
+  if (Status sound = check_room(room); !sound) return std::move(sound).error();
   const std::lock_guard lock(mutex_);
   if (stopped_) return Error(ErrorCode::stopped, Effect::none, "the client was stopped");
   if (rooms_.contains(room)) {

@@ -17,6 +17,14 @@ std::int64_t widened(std::int64_t credit, std::uint64_t by) {
   return std::min(sum, static_cast<std::int64_t>(credit_max));
 }
 
+/// A read that failed is this server's trouble. What is committed but not yet durable here is
+/// beyond the end of its file, which to the file is a bad argument, and no fault of the client's.
+Error trouble_reading(const Error& error) {
+  const bool is_beyond = error.code() == ErrorCode::invalid_argument;
+  const ErrorCode code = is_beyond ? ErrorCode::behind : error.code();
+  return Error(code, error.effect(), error.message()).within("read old log");
+}
+
 bool fits(const FeedFrame& frame, std::size_t budget) {
   return frame.bytes <= budget || (frame.entries == 1 && budget > 0);
 }
@@ -54,16 +62,28 @@ FeedOutput Feed::observe(Instant now, LinkId id, wire::Encoding encoding,
   const LinkSlot link = link_slot(id);
   if (links_[link].said_goodbye) return finish(std::move(out));
   if (const auto old = find_learner(links_[link], wanted.room)) remove_learner(*old);
-  if (links_[link].learners.size() >= options_.rooms_per_link_max) {
-    const Error error(ErrorCode::invalid_argument, "this link observes " +
-                                                       std::to_string(options_.rooms_per_link_max) +
-                                                       " rooms already, as many as one link may");
-    say_goodbye(link, encoding, error, out);
-    return finish(std::move(out));
+  const LearnerSlot learner = add_learner(link, encoding, wanted);
+  if (auto why = complaint_about(links_[link], wanted)) {
+    refuse(learner, wire::ObserveVerdict::refused, *std::move(why), out);
+  } else {
+    judge(now, learner, wanted.from, out);
   }
-  judge(now, add_learner(link, encoding, wanted), wanted.from, out);
   serve(link, out);
   return finish(std::move(out));
+}
+
+/// The learner that `wanted` asks for counts already.
+std::optional<std::string> Feed::complaint_about(const Link& link,
+                                                 const wire::Observe& wanted) const {
+  if (link.learners.size() > options_.rooms_per_link_max) {
+    return "this link observes " + std::to_string(options_.rooms_per_link_max) +
+           " rooms already, as many as one link may";
+  }
+  if (wanted.room.size() > wire::room_bytes_max) {
+    return "the room's name has " + std::to_string(wanted.room.size()) + " bytes, the limit is " +
+           std::to_string(wire::room_bytes_max);
+  }
+  return std::nullopt;
 }
 
 FeedOutput Feed::unobserve(LinkId id, const RoomName& room) {
@@ -111,7 +131,7 @@ FeedOutput Feed::loaded(std::uint64_t number, const Result<std::vector<raft::Ent
     }
     learner.waits_for_read = false;
     if (!is_good && learner.read == number) {
-      say_goodbye(learner.link, learner.encoding, Error(run.error()).within("read old log"), out);
+      say_goodbye(learner.link, learner.encoding, trouble_reading(run.error()), out);
     } else if (learner.phase == Phase::placing) {
       const LinkSlot link = learner.link;
       place(slot, out);

@@ -137,6 +137,8 @@ class Feed {
   // feed.cpp: links and learners.
   LinkSlot link_slot(LinkId id);
   Link* find_link(LinkId id);
+  [[nodiscard]] std::optional<std::string> complaint_about(const Link& link,
+                                                           const wire::Observe& wanted) const;
   LearnerSlot add_learner(LinkSlot link, wire::Encoding encoding, const wire::Observe& wanted);
   std::optional<LearnerSlot> find_learner(const Link& link, const RoomName& room) const;
   void remove_learner(LearnerSlot slot);

@@ -43,13 +43,13 @@ std::optional<Refuse> ClientSessionTable::complaint_about(const wire::Proposal& 
     return malformed("floor " + text(proposal.floor.value()) + " is not below request id " +
                      text(proposal.request_id.value()));
   }
-  if (proposal.room.size() > room_bytes_max) {
+  if (proposal.room.size() > wire::room_bytes_max) {
     return malformed("room name of " + text(proposal.room.size()) + " bytes; at most " +
-                     text(room_bytes_max));
+                     text(wire::room_bytes_max));
   }
-  if (proposal.author.size() > author_bytes_max) {
+  if (proposal.author.size() > wire::principal_bytes_max) {
     return malformed("author of " + text(proposal.author.size()) + " bytes; at most " +
-                     text(author_bytes_max));
+                     text(wire::principal_bytes_max));
   }
   if (proposal.command.size() > parameters_.command_bytes_max) {
     return Refuse{ErrorCode::command_too_large, "command of " + text(proposal.command.size()) +

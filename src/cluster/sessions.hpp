@@ -20,10 +20,6 @@
 
 namespace kuilt::cluster {
 
-/// Names are short, so that a limit on the command is a limit on the entry (rule 15).
-inline constexpr std::size_t room_bytes_max = 255;
-inline constexpr std::size_t author_bytes_max = 255;
-
 /// The session table as of the last entry of a log: a pure function of that log. Entries beyond
 /// the commit index can be taken back, as the log itself may be truncated there.
 ///

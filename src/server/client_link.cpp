@@ -8,8 +8,6 @@
 namespace kuilt::server {
 namespace {
 
-constexpr std::size_t author_bytes_max = 128;
-constexpr std::size_t room_bytes_max = 128;
 constexpr std::size_t pending_overhead = 128;  // What a waiting proposal costs besides its bytes.
 
 // RFC 6455, 7.4.1.
@@ -101,10 +99,10 @@ std::optional<Error> ClientLink::complaint_about(const wire::Hello& hello) const
     return Error(ErrorCode::wrong_cluster, "the client wants cluster " + hello.cluster.text() +
                                                ", this is a server of " + ours.text());
   }
-  if (hello.name.size() > author_bytes_max) {
+  if (hello.name.size() > wire::principal_bytes_max) {
     return Error(ErrorCode::invalid_argument, "the name has " + std::to_string(hello.name.size()) +
                                                   " bytes, the limit is " +
-                                                  std::to_string(author_bytes_max));
+                                                  std::to_string(wire::principal_bytes_max));
   }
   return std::nullopt;
 }
@@ -142,12 +140,12 @@ void ClientLink::on_propose(wire::Propose propose) {
                                               true, std::chrono::milliseconds(100)}});
       continue;
     }
-    if (proposal.room.size() > room_bytes_max) {
+    if (proposal.room.size() > wire::room_bytes_max) {
       refused.push_back(
           {proposal.number,
            wire::RefusedOutcome{ErrorCode::invalid_argument,
                                 "the room's name has " + std::to_string(proposal.room.size()) +
-                                    " bytes, the limit is " + std::to_string(room_bytes_max),
+                                    " bytes, the limit is " + std::to_string(wire::room_bytes_max),
                                 true, Duration{}}});
       continue;
     }

@@ -8,7 +8,7 @@ namespace kuilt::wire {
 
 [[nodiscard]] inline bool assign_enum(ObserveVerdict& to, std::uint64_t number) {
   if (number < static_cast<std::uint64_t>(ObserveVerdict::resumed) ||
-      number > static_cast<std::uint64_t>(ObserveVerdict::compacted)) {
+      number > static_cast<std::uint64_t>(ObserveVerdict::refused)) {
     return false;
   }
   to = static_cast<ObserveVerdict>(number);

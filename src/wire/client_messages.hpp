@@ -123,6 +123,7 @@ enum class ObserveVerdict : std::uint8_t {
   not_this_cluster = 5,
   behind = 6,  ///< Held for a while, then given up: try the endpoints.
   compacted = 7,
+  refused = 8,  ///< Not as it was asked, on any server (invalid_argument).
 };
 struct ObserveReply {
   RoomName room;

@@ -31,6 +31,7 @@ std::string_view json_name(ObserveVerdict verdict) {
     case ObserveVerdict::not_this_cluster: return "not_this_cluster";
     case ObserveVerdict::behind: return "behind";
     case ObserveVerdict::compacted: return "compacted";
+    case ObserveVerdict::refused: return "refused";
   }
   KUILT_FAIL("a verdict outside its enum");
 }

@@ -1,6 +1,7 @@
 // outcome.hpp: a proposal and what became of it, as client, entry server and leader exchange them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -10,6 +11,10 @@
 #include "kuilt/types.hpp"
 
 namespace kuilt::wire {
+
+/// Names are short, so that a limit on the command is a limit on the entry (rule 15).
+inline constexpr std::size_t room_bytes_max = 128;
+inline constexpr std::size_t principal_bytes_max = 128;
 
 /// One command on its way into the log.
 struct Proposal {

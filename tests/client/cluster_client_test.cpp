@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 
 #include "tests/client/tiny_server.hpp"
@@ -246,15 +247,55 @@ TEST(ClusterClientDeath, ACallbackThatThrowsEndsTheProcessWithItsName) {
 }
 
 TEST(ClusterClient, WhatCannotConnectIsRefusedByName) {
+  const auto complaint = [](const ClientOptions& options, const std::string& url = "ws://a:1") {
+    const auto client = ClusterClient::connect({url}, options);
+    if (client) return std::string("none");
+    EXPECT_EQ(client.error().code(), ErrorCode::invalid_argument);
+    return client.error().message();
+  };
   EXPECT_EQ(ClusterClient::connect(ClusterEndpoints{}).error().code(), ErrorCode::invalid_argument);
-  ClientOptions no_links;
-  no_links.links = 0;
-  EXPECT_EQ(ClusterClient::connect({"ws://a"}, no_links).error().code(),
-            ErrorCode::invalid_argument);
-  ClientOptions long_token;
-  long_token.token = std::string(1025, 'x');
-  EXPECT_EQ(ClusterClient::connect({"ws://a"}, long_token).error().code(),
-            ErrorCode::invalid_argument);
+  EXPECT_EQ(complaint({}), "none");
+  EXPECT_THAT(complaint({}, "ws://a:1/path"), ::testing::HasSubstr("ws://a:1/path"));
+  EXPECT_THAT(complaint({}, "ws://a"), ::testing::HasSubstr("host:port"));
+  ClientOptions options;
+  options.links = 0;
+  EXPECT_THAT(complaint(options), ::testing::HasSubstr("links is 0"));
+  options = {};
+  options.name = std::string(129, 'x');
+  EXPECT_THAT(complaint(options), ::testing::HasSubstr("name has 129 bytes, the limit is 128"));
+  options.name = "\xff";
+  EXPECT_THAT(complaint(options), ::testing::HasSubstr("name is not UTF-8"));
+  options = {};
+  options.token = std::string(1025, 'x');
+  EXPECT_THAT(complaint(options), ::testing::HasSubstr("token has 1025 bytes"));
+}
+
+TEST(ClusterClient, ARoomNameThatIsNotUtf8IsRefusedWithoutATear) {
+  TinyLog log;
+  TinyServer server(log);
+  std::atomic<int> tears = 0;
+  ClientOptions options;
+  options.on_event = [&](const ClientEvent& event) {
+    tears += event.kind == ClientEventKind::disconnected ? 1 : 0;
+  };
+  auto client = ClusterClient::connect({server.url()}, options).or_throw();
+  ASSERT_TRUE(client.propose("one").get_for(patience).value());
+  for (const RoomName& room : {RoomName("\xff"), RoomName(129, 'r')}) {
+    const auto receipt = client.propose("x", {.deadline = patience, .room = room}).get();
+    ASSERT_FALSE(receipt);
+    EXPECT_EQ(receipt.error().code(), ErrorCode::invalid_argument);
+    EXPECT_EQ(receipt.error().effect(), Effect::none);
+    const auto seen = client.observe(from_start, {.room = room});
+    ASSERT_FALSE(seen);
+    EXPECT_EQ(seen.error().code(), ErrorCode::invalid_argument);
+  }
+  EXPECT_TRUE(client.observe(from_start, {.room = RoomName(128, 'r')}));
+
+  ASSERT_TRUE(client.propose("two").get_for(patience).value());
+
+  client.stop();  // All events have been told.
+  EXPECT_EQ(tears, 0);
+  EXPECT_EQ(log.size(), 2U);
 }
 
 TEST(ResumeTokens, HaveATextThatReadsBack) {

@@ -225,7 +225,8 @@ INSTANTIATE_TEST_SUITE_P(
     Feeds, Ending,
     testing::Values(std::pair(wire::ObserveVerdict::history_differs, ErrorCode::history_differs),
                     std::pair(wire::ObserveVerdict::not_this_cluster, ErrorCode::wrong_cluster),
-                    std::pair(wire::ObserveVerdict::compacted, ErrorCode::compacted)),
+                    std::pair(wire::ObserveVerdict::compacted, ErrorCode::compacted),
+                    std::pair(wire::ObserveVerdict::refused, ErrorCode::invalid_argument)),
     [](const auto& tested) { return std::string(name_of(tested.param.second)); });
 
 TEST_F(Feeds, AServerThatIsBehindIsLeftForTheOnesItNames) {

@@ -193,6 +193,41 @@ TEST(Links, AServerThatAsksForPatienceGetsIt) {
   EXPECT_LE(bench.now, told + 10s);  // Jitter: the others were told the same.
 }
 
+TEST(Links, AGoodbyeThatNoServerCanHealEndsTheObservesOnceAllHaveSaidSo) {
+  Bench bench;
+  bench.step(ObserveCall{"chess", wire::FromStart{}});
+  DialId dial = bench.admit_last();
+  for (const char* expected : {"ws://a", "ws://b", "ws://c"}) {
+    EXPECT_EQ(bench.endpoint(dial), expected);
+    EXPECT_TRUE(bench.ended.empty());
+    bench.hear(dial, wire::Goodbye{ErrorCode::invalid_argument, "no such room", {}, {}});
+    dial = bench.admit_next();
+  }
+
+  ASSERT_EQ(bench.ended.size(), 1U);
+  EXPECT_EQ(bench.ended[0].error.code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(bench.ended[0].error.message(), testing::HasSubstr("no such room"));
+  EXPECT_TRUE(bench.sent<wire::Observe>(dial).empty());
+}
+
+TEST(Links, AGoodbyeBeforeALongGoodLinkIsForgotten) {
+  Bench bench(options_for({"ws://a", "ws://b"}));
+  bench.step(ObserveCall{"chess", wire::FromStart{}});
+  const wire::Goodbye refusal{ErrorCode::version_unsupported, "too old", {}, {}};
+  bench.hear(bench.admit_last(), refusal);  // a
+  const DialId b = bench.admit_next();
+  bench.step(Broken{b, "torn"});
+  const DialId upgraded = bench.admit_next();
+  ASSERT_EQ(bench.endpoint(upgraded), "ws://a");
+  bench.resume(upgraded, Position{}, 0, "chess");
+  bench.pass_alive(10s);
+  bench.step(Broken{upgraded, "torn"});
+
+  bench.hear(bench.admit_next(), refusal);  // b
+
+  EXPECT_TRUE(bench.ended.empty());
+}
+
 TEST(Links, AServerOfAnotherClusterIsRefused) {
   Bench bench;
   const DialId first = bench.admit_last();

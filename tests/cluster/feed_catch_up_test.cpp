@@ -199,6 +199,16 @@ TEST_F(FeedCatchUp, FailedReadIsToldAndNothingFollowsIt) {
   EXPECT_TRUE(observe(ann).send.empty());
 }
 
+TEST_F(FeedCatchUp, AReadBeyondWhatIsDurableHereIsNoFaultOfTheClient) {
+  const FeedOutput asked = observe(ann);
+
+  const auto goodbye =
+      goodbye_on(Error(ErrorCode::invalid_argument, "the log ends at 4"), asked.loads.at(0));
+
+  ASSERT_TRUE(goodbye);
+  EXPECT_EQ(goodbye->code, ErrorCode::behind);
+}
+
 TEST_F(FeedCatchUp, EntriesThatWereCommittedAreDelivered) {  // The control for what follows.
   const FeedLoad load = observe(ann).loads.at(0);
 

@@ -255,19 +255,43 @@ TEST_F(FeedLive, ClosedLinkIsSentNothingAndItsPlaceIsUsedAgain) {
   EXPECT_EQ(out.send[0].link, bob);
 }
 
-TEST_F(FeedLive, LinkObservesARoomMoreThanItMayAndIsToldGoodbye) {
+wire::ObserveVerdict verdict_of(const FeedOutput& out) {
+  const auto replies = all_of<wire::ObserveReply>(out);
+  EXPECT_EQ(replies.size(), 1U);
+  return replies.empty() ? wire::ObserveVerdict{} : replies.front().verdict;
+}
+
+TEST_F(FeedLive, ARoomTooManyIsRefusedAndTheOthersGoOn) {
   for (std::size_t i = 0; i < options_.rooms_per_link_max; ++i) {
-    EXPECT_TRUE(all_of<wire::Goodbye>(observe(ann, from_start(std::to_string(i)))).empty());
+    EXPECT_EQ(verdict_of(observe(ann, from_start(std::to_string(i)))),
+              wire::ObserveVerdict::resumed);
   }
-  EXPECT_TRUE(all_of<wire::Goodbye>(observe(ann, from_start("0"))).empty());
 
   const FeedOutput out = observe(ann, from_start("one too many"));
 
   ASSERT_EQ(out.send.size(), 1U);
-  EXPECT_EQ(out.send[0].kind, FeedSendKind::goodbye);
-  EXPECT_EQ(all_of<wire::Goodbye>(out)[0].code, ErrorCode::invalid_argument);
-  EXPECT_EQ(feed_.learners(), 0U);
-  EXPECT_TRUE(observe(ann).send.empty());
+  EXPECT_EQ(out.send[0].kind, FeedSendKind::reply);
+  EXPECT_EQ(verdict_of(out), wire::ObserveVerdict::refused);
+  EXPECT_EQ(all_of<wire::ObserveReply>(out)[0].room, "one too many");
+  EXPECT_EQ(feed_.learners(), options_.rooms_per_link_max);
+  EXPECT_EQ(all_of<wire::Feed>(publish({"one"})).size(), 1U);
+  feed_.unobserve(ann, "0");
+  EXPECT_EQ(verdict_of(observe(ann, from_start("one too many"))), wire::ObserveVerdict::resumed);
+}
+
+TEST_F(FeedLive, ARoomAskedForAgainIsNotOneMore) {
+  for (std::size_t i = 0; i < options_.rooms_per_link_max; ++i) {
+    observe(ann, from_start(std::to_string(i)));
+  }
+
+  EXPECT_EQ(verdict_of(observe(ann, from_start("0"))), wire::ObserveVerdict::resumed);
+}
+
+TEST_F(FeedLive, ARoomWhoseNameIsTooLongIsRefused) {
+  const std::string longest(wire::room_bytes_max, 'r');
+
+  EXPECT_EQ(verdict_of(observe(ann, from_start(longest))), wire::ObserveVerdict::resumed);
+  EXPECT_EQ(verdict_of(observe(ann, from_start(longest + "r"))), wire::ObserveVerdict::refused);
 }
 
 TEST_F(FeedLive, FeedBootsOnALogBase) {

@@ -112,14 +112,14 @@ TEST_F(Sessions, AFloorThatCoversTheRequestItselfIsInvalid) {
 
 TEST_F(Sessions, NamesThatAreTooLongAreInvalid) {
   auto room = proposal(mine, 1);
-  room.room.assign(room_bytes_max, 'r');
+  room.room.assign(wire::room_bytes_max, 'r');
   EXPECT_TRUE(appends(judge(room)));
   room.room += 'r';
   auto author = proposal(mine, 1);
-  author.author.assign(author_bytes_max + 1, 'a');
+  author.author.assign(wire::principal_bytes_max + 1, 'a');
 
-  EXPECT_EQ(reason(judge(room)), "room name of 256 bytes; at most 255");
-  EXPECT_EQ(reason(judge(author)), "author of 256 bytes; at most 255");
+  EXPECT_EQ(reason(judge(room)), "room name of 129 bytes; at most 128");
+  EXPECT_EQ(reason(judge(author)), "author of 129 bytes; at most 128");
 }
 
 TEST_F(Sessions, ACommandOverTheLimitIsTooLarge) {

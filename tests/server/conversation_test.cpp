@@ -357,6 +357,23 @@ TEST_P(Conversation, AClientAheadOfTheServerIsHeldAndThenSentElsewhere) {
   EXPECT_EQ(reply->verdict, wire::ObserveVerdict::behind);
 }
 
+TEST_P(Conversation, ARoomTooManyIsRefusedAndTheLinkLives) {
+  start();
+  auto talker = welcomed();
+  const auto verdict_on = [&](const RoomName& room) {
+    talker->say(wire::Observe{room, wire::FromNow{}, 0});
+    const auto reply = talker->hear<wire::ObserveReply>();
+    return reply ? reply->verdict : wire::ObserveVerdict{};
+  };
+  for (int i = 0; i < 64; ++i) {
+    ASSERT_EQ(verdict_on(std::to_string(i)), wire::ObserveVerdict::resumed);
+  }
+
+  EXPECT_EQ(verdict_on("one too many"), wire::ObserveVerdict::refused);
+
+  EXPECT_TRUE(std::holds_alternative<wire::CommittedOutcome>(outcome(*talker, proposal("x"))));
+}
+
 TEST_P(Conversation, ANewerLinkOfTheSameNumberTakesTheOldOnesPlace) {
   start();
   auto old_link = welcomed(numbered(7, 1));

@@ -51,6 +51,20 @@ TEST(ClientMessages, WhatAServerSaysComesBackAsItWentInBothEncodings) {
   }
 }
 
+TEST(ClientMessages, EveryVerdictTravelsAndTheNextNumberIsRefused) {
+  for (std::uint8_t number = 1; number <= 9; ++number) {
+    const ServerMessage reply = ObserveReply{"", ObserveVerdict(number), {}, 0, "", {}};
+    if (ObserveVerdict(number) > ObserveVerdict::refused) {
+      expect_refused(decode_server(encode(reply, Encoding::protobuf), Encoding::protobuf),
+                     "verdict");
+      continue;
+    }
+    for (const Encoding encoding : both) {
+      EXPECT_EQ(decode_server(encode(reply, encoding), encoding).or_throw(), reply);
+    }
+  }
+}
+
 TEST(ClientMessages, TheDigestChainHoldsForEntriesThatTravelledAsJson) {
   Rng rng(13);
   Feed feed = random_feed(rng);
