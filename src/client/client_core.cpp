@@ -57,6 +57,9 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
       [&](const Broken& broken) {
         if (Link* link = find(broken.dial)) lose(now, *link, broken.reason, duties);
       },
+      [&](const Heard& heard) {
+        if (Link* link = find(heard.dial)) on_heard(*link, heard.at);
+      },
       [&](Arrived& arrived) {
         if (Link* link = find(arrived.dial)) on_message(now, *link, arrived.message, duties);
       },
@@ -147,7 +150,7 @@ Instant ClientCore::wake_at() const {
   }
   if (in_use_) {
     for (const auto& [room, feed] : rooms_) {
-      if (const auto asked = feed.asked_at()) at = std::min(at, *asked + options_.observe_timeout);
+      if (const auto due = reply_due(links_[*in_use_], feed)) at = std::min(at, *due);
     }
   }
   return at;

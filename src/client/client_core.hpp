@@ -66,7 +66,11 @@ class ClientCore {
   void watch(Instant now, Link& link, Duties& duties);
   void watch_all(Instant now, Duties& duties);
 
+  /// When the server has kept us waiting too long for a reply to an observe, if it owes one.
+  [[nodiscard]] std::optional<Instant> reply_due(const Link& link, const RoomFeed& feed) const;
+
   // Messages.
+  void on_heard(Link& link, Instant at);
   void on_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
   void on_admitted_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
   void on_heartbeat(Instant now, Link& link, const wire::ServerHeartbeat& heartbeat);

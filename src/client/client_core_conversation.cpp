@@ -51,11 +51,17 @@ void ClientCore::watch(Instant now, Link& link, Duties& duties) {
   }
   if (!in_use(link)) return;
   for (const auto& [room, feed] : rooms_) {
-    const auto asked = feed.asked_at();
-    if (asked && now >= *asked + options_.observe_timeout) {
+    const auto due = reply_due(link, feed);
+    if (due && now >= *due) {
       return give_up(now, link, "no reply to an observe in time", duties);
     }
   }
+}
+
+std::optional<Instant> ClientCore::reply_due(const Link& link, const RoomFeed& feed) const {
+  const auto asked = feed.asked_at();
+  if (!asked) return std::nullopt;
+  return std::max(*asked, link.half_heard_at) + options_.observe_timeout;
 }
 
 void ClientCore::dial(Instant now, Link& link, Duties& duties) {
@@ -99,6 +105,7 @@ void ClientCore::admit(Instant now, Link& link, wire::Welcome welcome, Duties& d
   cluster_ = welcome.cluster;
   link.state = Link::State::admitted;
   link.admitted_at = now;
+  link.half_heard_at = now;
   link.commit = welcome.commit.index;
   link.leaderless_since.reset();
   if (welcome.leader.empty()) link.leaderless_since = now;
@@ -149,6 +156,11 @@ void ClientCore::lose(Instant now, Link& link, const std::string& reason, Duties
   for (std::size_t place = 0; place < links_.size() && !in_use_; ++place) {
     if (links_[place].state == Link::State::admitted) use(place, duties);
   }
+}
+
+void ClientCore::on_heard(Link& link, Instant at) {
+  link.heard_at = std::max(link.heard_at, at);
+  link.half_heard_at = link.heard_at;
 }
 
 void ClientCore::on_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties) {

@@ -59,6 +59,7 @@ struct Link {
   // Of an admitted link:
   Instant admitted_at;
   Instant heard_at;
+  Instant half_heard_at;  ///< Of a message that was not whole then.
   std::optional<Instant> leaderless_since;
   std::optional<wire::Welcome> welcome;
   Index commit;  ///< The highest that its server has named.

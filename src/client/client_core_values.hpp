@@ -51,6 +51,12 @@ struct Broken {
   DialId dial;
   std::string reason;
 };  ///< Closed, refused, or never opened.
+/// Bytes came at that time of a message that is not whole yet: the server is not silent, and what
+/// it owes may stand behind that message.
+struct Heard {
+  DialId dial;
+  Instant at;
+};
 struct Arrived {
   DialId dial;
   wire::ServerMessage message;
@@ -81,8 +87,8 @@ struct Taken {
   std::uint64_t bytes = 0;
 };
 struct Stop {};
-using Input = std::variant<Tick, Dialed, Broken, Arrived, ProposeCall, CancelCall, ObserveCall,
-                           UnobserveCall, Taken, Stop>;
+using Input = std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall,
+                           ObserveCall, UnobserveCall, Taken, Stop>;
 
 // What the shell owes.
 struct Dial {

@@ -181,7 +181,7 @@ void ClientShell::turn() {
     gathered.swap(inbox_);
     turn_posted_ = false;
   }
-  std::vector<client::Input> inputs;
+  std::vector<client::Input> inputs = half_heard();
   for (Gathered& one : gathered) {
     if (one.observed) {
       // What an earlier observer of the room is still owed goes to that one.
@@ -192,6 +192,18 @@ void ClientShell::turn() {
     inputs.push_back(std::move(one.input));
   }
   step(std::move(inputs));
+}
+
+// Before all else of a turn: whatever woke the core, no link that speaks is silent to it.
+std::vector<client::Input> ClientShell::half_heard() {
+  std::vector<client::Input> inputs;
+  for (auto& [dial, open] : open_) {
+    if (!open.seam) continue;
+    const auto heard_at = open.seam->last_read();
+    if (std::exchange(open.heard_at, heard_at) == heard_at) continue;
+    inputs.emplace_back(client::Heard{dial, Instant(heard_at.time_since_epoch())});
+  }
+  return inputs;
 }
 
 void ClientShell::step(std::vector<client::Input> inputs) {
@@ -249,6 +261,7 @@ void ClientShell::dialed(DialId id, Result<std::shared_ptr<transport::Seam>> sea
   }
   if (found == open_.end()) return (*seam)->abort();  // Given up while it was being dialed.
   found->second.seam = *seam;
+  found->second.heard_at = (*seam)->last_read();
   transport::SeamEvents events;
   events.on_frame = [this, id](const Bytes& frame) { received(id, frame); };
   events.on_drained = [] {};
@@ -271,6 +284,7 @@ void ClientShell::received(DialId id, const Bytes& frame) {
     return post(client::Broken{id, "bad_frame: " + message.error().message()});
   }
   if (std::holds_alternative<wire::Welcome>(*message)) found->second.seam->admit();
+  found->second.heard_at = found->second.seam->last_read();
   post(client::Arrived{id, *std::move(message)});
 }
 

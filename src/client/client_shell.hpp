@@ -1,6 +1,7 @@
 // client_shell.hpp: runs a ClientCore over transport, on one thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -50,7 +51,8 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
     std::function<void(const Error&)> on_end;
   };
   struct Open {
-    std::shared_ptr<transport::Seam> seam;  ///< Null while it is being dialed.
+    std::shared_ptr<transport::Seam> seam;             ///< Null while it is being dialed.
+    std::chrono::steady_clock::time_point heard_at{};  ///< As far as the core was told.
   };
 
   struct Gathered {
@@ -62,6 +64,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   /// Pre: `mutex_` is held.
   void gather(Gathered one);
   void turn();
+  [[nodiscard]] std::vector<client::Input> half_heard();
   void step(std::vector<client::Input> inputs);
   void carry_out(client::Duty& duty);
   void dial(const client::Dial& duty);

@@ -4,6 +4,7 @@
 // (RFC 6455). Beast stays behind the .cpp files.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -60,6 +61,8 @@ class Seam {
   [[nodiscard]] virtual bool send(Frame frame) = 0;
   /// Bytes queued and not yet written.
   [[nodiscard]] virtual std::size_t queued() const = 0;
+  /// When bytes came last, be they of half a frame, or a pong.
+  [[nodiscard]] virtual std::chrono::steady_clock::time_point last_read() const = 0;
   /// Stops reading (or reads on): pressure on a peer that sends more than we can take.
   virtual void pause_reading(bool paused) = 0;
   /// Sends what is queued, then the closing handshake with this code and reason. May be repeated.

@@ -265,7 +265,7 @@ void WebSocketSeam::finish() {
 // ---- The clock
 
 Clock::time_point WebSocketSeam::last_sign_of_life() const {
-  return std::max(stream_.next_layer().rate_policy().last_read(), resumed_at_);
+  return std::max(last_read(), resumed_at_);
 }
 
 Clock::time_point WebSocketSeam::write_due() const {

@@ -45,6 +45,9 @@ class WebSocketSeam final : public Seam, public std::enable_shared_from_this<Web
   void admit() override;
   [[nodiscard]] bool send(Frame frame) override;
   [[nodiscard]] std::size_t queued() const override { return queued_bytes_; }
+  [[nodiscard]] Clock::time_point last_read() const override {
+    return stream_.next_layer().rate_policy().last_read();
+  }
   void pause_reading(bool paused) override;
   void close(std::uint16_t code, const std::string& reason) override;
   void abort() override;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <future>
 
+#include "tests/client/slow_wire.hpp"
 #include "tests/client/tiny_server.hpp"
 
 namespace kuilt::testing {
@@ -109,6 +110,24 @@ TEST(ClusterClient, GarbageFromAServerEndsItsLinkAndTheNextOneServes) {
   auto reason = why.get_future();
   ASSERT_EQ(reason.wait_for(patience), std::future_status::ready);
   EXPECT_THAT(reason.get(), ::testing::HasSubstr("bad_frame"));
+}
+
+TEST(ClusterClient, AFrameThatArrivesSlowlyIsNotSilence) {
+  TinyLog log;
+  TinyServer server(log, Manners{.heartbeat_interval = 50ms});
+  {
+    auto client = ClusterClient::connect({server.url()}).or_throw();
+    ASSERT_TRUE(client.propose(std::string(50'000, 'x')).get_for(patience).value());
+  }
+  const std::string port = server.url().substr(server.url().rfind(':') + 1);
+  SlowWire wire(port, 500, 10ms);  // A second for that entry.
+  ClientOptions options;
+  options.silence_max = 200ms;
+  auto client = ClusterClient::connect({wire.url()}, options).or_throw();
+
+  auto seen = client.observe(from_start).or_throw();
+
+  EXPECT_EQ(next_texts(seen, 1).size(), 1U);
 }
 
 TEST(ClusterClient, StopEndsWhatIsPending) {

@@ -267,6 +267,19 @@ TEST_F(Feeds, AnObserveWithoutAReplyIsAskedElsewhere) {
   EXPECT_THAT(bench.last_event(EventKind::disconnected)->text, HasSubstr("no reply to an observe"));
 }
 
+TEST_F(Feeds, AReplyBehindAFrameThatArrivesSlowlyIsWaitedFor) {
+  bench.step(ObserveCall{"chess", wire::FromStart{}});
+
+  for (int i = 0; i < 20; ++i) {
+    bench.pass(2s);
+    bench.step(Heard{dial, bench.now});
+  }
+  EXPECT_TRUE(bench.open.contains(dial));
+  bench.pass_alive(10s);
+
+  EXPECT_FALSE(bench.open.contains(dial));
+}
+
 TEST(FeedBegin, AFeedThatBeginsLaterSaysSoAndGoesOn) {
   Bench bench;
   const DialId dial = bench.admit_last();

@@ -116,6 +116,23 @@ TEST(Links, ASilentLinkIsLeftForTheNextEndpoint) {
   EXPECT_THAT(bench.last_event(EventKind::disconnected)->text, testing::HasSubstr("silent"));
 }
 
+TEST(Links, AFrameThatArrivesSlowlyIsNotSilence) {
+  Bench bench;
+  const DialId dial = bench.admit_last();
+
+  for (int i = 0; i < 20; ++i) {
+    bench.pass(2900ms);
+    bench.step(Heard{dial, bench.now});
+  }
+  EXPECT_TRUE(bench.open.contains(dial));
+  bench.pass(2900ms);
+  bench.step(Heard{dial, bench.now - 500ms});  // Silence counts from the last byte on.
+  EXPECT_TRUE(bench.open.contains(dial));
+  bench.pass(2500ms);
+
+  EXPECT_FALSE(bench.open.contains(dial));
+}
+
 TEST(Links, SilenceIsMeasuredAgainstTheServersOwnHeartbeat) {
   Bench bench;
   const DialId dial = bench.dials.back().first;

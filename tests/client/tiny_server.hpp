@@ -76,8 +76,9 @@ class TinyLog {
 
 /// How a server misbehaves.
 struct Manners {
-  bool answers = true;   ///< Else proposals vanish, after they entered the log.
-  bool garbage = false;  ///< The answer to an observe is no message at all.
+  bool answers = true;               ///< Else proposals vanish, after they entered the log.
+  bool garbage = false;              ///< The answer to an observe is no message at all.
+  Duration heartbeat_interval = 1s;  ///< As the welcome says; none is ever sent.
 };
 
 /// Threads: one of its own. Public calls from the test's.
@@ -154,7 +155,7 @@ class TinyServer {
     welcome.history = HistoryId::named("history");
     welcome.commit = TinyLog::position(log_.size());
     welcome.leader = "a";
-    welcome.heartbeat_interval = 1s;
+    welcome.heartbeat_interval = manners_.heartbeat_interval;
     welcome.limits = {1 << 20, 4 << 20, 1 << 20, 1024};
     say(link, welcome);
   }

@@ -237,6 +237,23 @@ TEST_F(SeamTest, AnIdlePeerThatAnswersPingsStays) {
   EXPECT_FALSE(server_->closed);
 }
 
+TEST_F(SeamTest, HalfAFrameMovesTheTimeOfTheLastRead) {
+  open();
+  tcp::socket socket = raw();
+  say(socket,
+      "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Protocol: kuilt.v1\r\n\r\n");
+  run_until([&] { return accepted_.size() == 2; });
+  const std::shared_ptr<End> end = accepted_.back();
+  const auto before = end->seam->last_read();
+
+  say(socket, "\x82\x85");  // Five bytes would follow, and their mask.
+  run_until([&] { return end->seam->last_read() > before; });
+
+  EXPECT_TRUE(end->frames.empty());
+}
+
 TEST_F(SeamTest, OurOwnPauseIsNotBlamedOnThePeer) {
   SeamLimits limits;
   limits.ping_interval = 50ms;
