@@ -355,7 +355,7 @@ void ClientShell::ended(const client::ObserveEnded& duty) {
 }
 
 void ClientShell::pass_on(const Observed& observed) {
-  if (!observed.callback) return;
+  if (!observed.callback || !observed.subscription->wants_taker()) return;
   callbacks_->run("on_committed",
                   [subscription = observed.subscription, callback = observed.callback] {
                     const auto nobody_waits = std::chrono::steady_clock::now();

@@ -19,8 +19,15 @@ void Subscription::advance(ResumeToken token) {
 
 void Subscription::push(Item item) {
   const std::lock_guard lock(mutex_);
+  // An Advance costs no credit: one that nobody has taken yet makes way for the next.
+  if (item.token && !items_.empty() && items_.back().token) items_.pop_back();
   items_.push_back(std::move(item));
   changed_.notify_one();
+}
+
+bool Subscription::wants_taker() {
+  const std::lock_guard lock(mutex_);
+  return !items_.empty() && !std::exchange(taker_sent_, true);
 }
 
 void Subscription::end(Error error) {
@@ -38,7 +45,10 @@ std::optional<Committed> Subscription::next(
   } else {
     changed_.wait(lock, ready);
   }
-  if (items_.empty()) return std::nullopt;
+  if (items_.empty()) {
+    taker_sent_ = false;
+    return std::nullopt;
+  }
   Item item = std::move(items_.front());
   items_.pop_front();
   if (item.token) token_ = item.token;

@@ -14,7 +14,7 @@
 
 namespace kuilt::detail {
 
-/// A queue that credit bounds.
+/// A queue that credit bounds: entries by their bytes, and between two of them stands one Advance.
 ///
 /// Threads: any.
 class Subscription {
@@ -34,6 +34,8 @@ class Subscription {
   [[nodiscard]] std::optional<Error> error() const;
   [[nodiscard]] std::optional<ResumeToken> token() const;
   void leave();
+  /// Whether somebody has to be sent to take what is there: once, until `next` has found nothing.
+  [[nodiscard]] bool wants_taker();
 
  private:
   struct Item {
@@ -48,6 +50,7 @@ class Subscription {
   std::deque<Item> items_;
   std::optional<Error> ended_;
   std::optional<ResumeToken> token_;
+  bool taker_sent_ = false;
   std::uint64_t untold_ = 0;
   std::function<void(std::uint64_t)> on_taken_;
   std::function<void()> on_left_;
