@@ -117,12 +117,12 @@ void ClientCore::taken(const Taken& taken, Duties& duties) {
 
 void ClientCore::pump(Instant now, Duties& duties) {
   if (!in_use_) return;
+  const Link& link = links_[*in_use_];
   for (auto& [room, feed] : rooms_) {
-    if (auto observe = feed.ask(now)) {
-      duties.push_back(Send{links_[*in_use_].dial, *std::move(observe)});
+    if (auto observe = feed.ask(now, link.commit)) {
+      duties.push_back(Send{link.dial, *std::move(observe)});
     }
   }
-  const Link& link = links_[*in_use_];
   for (wire::Propose& frame : calls_.send(now, link.commit, duties)) {
     duties.push_back(Send{link.dial, std::move(frame)});
   }

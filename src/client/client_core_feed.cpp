@@ -109,14 +109,22 @@ Advanced RoomFeed::advanced() const {
   return {room_, point_->at, point_->digest, point_->cluster, point_->history};
 }
 
-void RoomFeed::link_down() { state_ = State::idle; }
+// Asked anew on another link, "now" would be a later one, and what was committed in between, maybe
+// by this very client, would be skipped.
+void RoomFeed::link_down() {
+  if (state_ == State::asked && std::holds_alternative<wire::FromNow>(from_)) {
+    from_ = wire::FromIndex{asked_after_.next()};
+  }
+  state_ = State::idle;
+}
 
-std::optional<wire::Observe> RoomFeed::ask(Instant now) {
+std::optional<wire::Observe> RoomFeed::ask(Instant now, Index commit) {
   if (state_ != State::idle) return std::nullopt;
   // Credit 0 would mean "no limit": rather wait until the application has taken something.
   if (credit_bytes_ > 0 && outstanding_ >= credit_bytes_) return std::nullopt;
   state_ = State::asked;
   asked_at_ = now;
+  asked_after_ = commit;
   owed_ = 0;  // Told anew: the credit is what the application can still take.
   return wire::Observe{room_, point_ ? wire::ObserveFrom(*point_) : from_,
                        credit_bytes_ - std::min(outstanding_, credit_bytes_)};

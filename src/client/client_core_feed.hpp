@@ -18,9 +18,10 @@ class RoomFeed {
 
   /// The link that carried the feed is gone.
   void link_down();
-  /// What to send to (re)start the feed on the link in use. Nothing, if that was sent already, or
-  /// while the application holds all the credit there is.
-  [[nodiscard]] std::optional<wire::Observe> ask(Instant now);
+  /// What to send to (re)start the feed on the link in use, whose server is known to have committed
+  /// through `commit`. Nothing, if that was sent already, or while the application holds all the
+  /// credit there is.
+  [[nodiscard]] std::optional<wire::Observe> ask(Instant now, Index commit);
   /// Since when the server owes a reply, if it does.
   [[nodiscard]] std::optional<Instant> asked_at() const;
 
@@ -44,6 +45,7 @@ class RoomFeed {
 
   RoomName room_;
   wire::ObserveFrom from_;                  ///< As the application asked, until there is a point.
+  Index asked_after_;                       ///< What was committed when "now" was asked for.
   std::optional<wire::ResumePoint> point_;  ///< The last sound position.
   State state_ = State::idle;
   Instant asked_at_;

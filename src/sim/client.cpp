@@ -261,12 +261,20 @@ void Client::resolved(const client::Resolved& resolved) {
               {number_, call.proposal, resolved.result ? resolved.result->at.index.value() : 0});
   if (call.durable) return resolved_durable(call, resolved.result);
   scene_.invariants.complain(scene_.oracle.resolved(call.proposal, resolved.result));
+  if (resolved.result) hold_receipt(call.proposal);
   if (!call.is_last) return;
   // Where sessions are too few for all, some clients can't be served at all.
   last_done_ = resolved.result || scene_.plan.few_sessions;
   if (!resolved.result) last_refusal_ = resolved.result.error().message();
   // Refused, or expired while it was under way: once more.
   if (!last_done_) when_awake(scene_.now() + rest_max, [this] { propose_last(); });
+}
+
+void Client::hold_receipt(ProposalNumber proposal) {
+  for (const auto& [room, observed] : observed_) {
+    if (!observed.in_this_life) continue;
+    scene_.invariants.complain(scene_.oracle.owes(observed.observer, proposal));
+  }
 }
 
 // An outcome that is certain is written down. Otherwise the same id is tried again, later.

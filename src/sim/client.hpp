@@ -78,6 +78,7 @@ class Client final : public LinkEnd {
   void dial(const client::Dial& dial);
   void close(const client::Close& close);
   void resolved(const client::Resolved& resolved);
+  void hold_receipt(ProposalNumber proposal);
   void resolved_durable(const Call& call, const Result<wire::CommittedOutcome>& result);
   void delivered(const client::Delivered& delivered);
   void advanced(const client::Advanced& advanced);

@@ -105,25 +105,45 @@ void Oracle::orphaned(ProposalNumber number) {
 }
 
 ObserverNumber Oracle::observe(RoomName room, std::optional<Position> after) {
-  observers_.push_back({std::move(room), after, 0});
+  observers_.emplace_back();
   Observer& observer = observers_.back();
+  observer.room = std::move(room);
+  observer.first_owed = proposals_.size();
+  observer.through = after;
   if (after) observer.next = first_after(observer.room, after->index);
   return observers_.size() - 1;
+}
+
+Violation Oracle::owes(ObserverNumber number, ProposalNumber proposed) {
+  Observer& observer = observers_.at(number);
+  const Proposal& proposal = proposals_.at(proposed);
+  if (proposed < observer.first_owed || proposal.room != observer.room) return std::nullopt;
+  if (!observer.through) {
+    observer.owed = std::min(observer.owed.value_or(proposal.at.index), proposal.at.index);
+  } else if (observer.began_after && *observer.began_after >= proposal.at.index) {
+    return "an observer began after " + text_of(proposal.at) + ", which its client had proposed " +
+           "after asking to observe";
+  }
+  return std::nullopt;
 }
 
 Violation Oracle::begins(ObserverNumber number, Position at) {
   Observer& observer = observers_.at(number);
   if (observer.through) return std::nullopt;  // A resume within one observation.
   observer.through = at;
+  observer.began_after = at.index;
   observer.next = first_after(observer.room, at.index);
-  return std::nullopt;
+  if (!observer.owed || *observer.owed > at.index) return std::nullopt;
+  return "an observer began after " + text_of(at) + ", its client's own proposal at index " +
+         std::to_string(observer.owed->value()) + " was skipped";
 }
 
 Violation Oracle::delivered(ObserverNumber number, const wire::FeedEntry& entry) {
   Observer& observer = observers_.at(number);
   const auto& room = rooms_[observer.room];
   if (!observer.through) {  // Begins wherever the server begins: after the entry before this one.
-    observer.next = first_after(observer.room, Index(entry.at.index.value() - 1));
+    const Position before{Index(entry.at.index.value() - 1), entry.at.term};
+    if (Violation skipped = begins(number, before)) return skipped;
   }
   if (observer.next >= room.size()) {
     return "an observer was told of an entry at " + text_of(entry.at) + " that is not committed";

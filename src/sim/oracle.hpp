@@ -52,8 +52,12 @@ class Oracle {
 
   // Observers.
 
-  /// `after` unset: wherever the server lets it begin.
+  /// `after` unset: wherever the server lets it begin, though before whatever is proposed later by
+  /// the same client; see `owes`.
   ObserverNumber observe(RoomName room, std::optional<Position> after);
+  /// The observer's client holds the receipt for this proposal: the observer is told of it too, if
+  /// it is of the room, and was proposed after the call to observe.
+  Violation owes(ObserverNumber observer, ProposalNumber number);
   /// The server said where it begins.
   Violation begins(ObserverNumber observer, Position at);
   Violation delivered(ObserverNumber observer, const wire::FeedEntry& entry);
@@ -81,6 +85,9 @@ class Oracle {
   };
   struct Observer {
     RoomName room;
+    ProposalNumber first_owed = 0;       ///< Those before were proposed before it observed.
+    std::optional<Index> began_after{};  ///< Where it began, if that was the server's choice.
+    std::optional<Index> owed{};         ///< The first known to be owed before it began.
     std::optional<Position> through;
     std::size_t next = 0;  ///< Place in the room's sequence of what it must be told next.
   };

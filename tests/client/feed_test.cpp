@@ -341,6 +341,21 @@ TEST(FeedBegin, ATokenOfTheApplicationIsWhereTheFeedBegins) {
   EXPECT_EQ(bench.count(EventKind::resumed), 0);  // The first link of this client.
 }
 
+TEST(FeedBegin, FromNowKeepsItsPlaceWhenTheLinkIsLostBeforeTheReply) {
+  Bench bench;
+  const DialId dial = bench.admit_last();
+  bench.step(ObserveCall{"", wire::FromNow{}});
+  EXPECT_EQ(bench.sent<wire::Observe>(dial)[0].from, wire::ObserveFrom(wire::FromNow{}));
+
+  bench.step(Broken{dial, "torn"});
+  bench.commit = at(105);
+  const DialId next = bench.admit_next();
+
+  ASSERT_EQ(bench.sent<wire::Observe>(next).size(), 1U);
+  EXPECT_EQ(bench.sent<wire::Observe>(next)[0].from,
+            wire::ObserveFrom(wire::FromIndex{Index(101)}));
+}
+
 TEST(FeedBegin, BeginningBeforeTheTokenIsBroken) {
   Bench bench;
   const DialId dial = bench.admit_last();

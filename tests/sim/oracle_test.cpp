@@ -76,6 +76,30 @@ TEST_F(TwoCommitted, BeingLedPastAnEntryIsNamed) {
               HasSubstr("led past"));
 }
 
+TEST_F(TwoCommitted, FromNowMayNotSkipWhatItsClientProposedSince) {
+  const ObserverNumber early = oracle.observe("", std::nullopt);
+  const ObserverNumber late = oracle.observe("", std::nullopt);
+  const ProposalNumber third = oracle.propose("");
+  ASSERT_EQ(oracle.commit(command(3, third), 3, Term(1)), std::nullopt);
+  const Position beyond{Index(3), Term(1)};
+
+  EXPECT_EQ(oracle.owes(late, third), std::nullopt);  // The receipt came first.
+  EXPECT_THAT(oracle.begins(late, beyond).value_or(""), HasSubstr("skipped"));
+  EXPECT_EQ(oracle.begins(early, beyond), std::nullopt);  // The feed came first.
+  EXPECT_THAT(oracle.owes(early, third).value_or(""), HasSubstr("began after (3, 1)"));
+}
+
+TEST_F(TwoCommitted, FromNowOwesNothingThatWasProposedBeforeOrElsewhere) {
+  const ProposalNumber third = oracle.propose("");
+  const ObserverNumber now = oracle.observe("", std::nullopt);
+  ASSERT_EQ(oracle.commit(command(3, third), 3, Term(1)), std::nullopt);
+  const ProposalNumber aside = oracle.propose("side");
+
+  EXPECT_EQ(oracle.owes(now, third), std::nullopt);
+  EXPECT_EQ(oracle.owes(now, aside), std::nullopt);
+  EXPECT_EQ(oracle.begins(now, {Index(3), Term(1)}), std::nullopt);
+}
+
 TEST_F(TwoCommitted, AWrongDigestIsNamed) {
   ASSERT_EQ(oracle.delivered(observer, told(1, first)), std::nullopt);
 
