@@ -330,7 +330,10 @@ void WebSocketSeam::ping(Clock::time_point now) {
   error_code ignored;
   if (!pinged) {
     pinged_at_ = now;
-    stream_.async_ping({}, [self = shared_from_this()](error_code) {});
+    // A ping waits for the write before it, and a stream holds one that waits.
+    if (std::exchange(ping_under_way_, true)) return;
+    stream_.async_ping({},
+                       [self = shared_from_this()](error_code) { self->ping_under_way_ = false; });
   } else if (stream_.next_layer().socket().available(ignored) > 0) {
     resumed_at_ = now;
   } else {

@@ -108,6 +108,7 @@ class WebSocketSeam final : public Seam, public std::enable_shared_from_this<Web
   Clock::time_point write_began_at_{};
   Clock::time_point resumed_at_{};
   Clock::time_point pinged_at_{};
+  bool ping_under_way_ = false;
   Clock::time_point close_by_ = Clock::time_point::max();
   Clock::time_point watch_at_ = Clock::time_point::max();
 };

@@ -205,6 +205,28 @@ TEST_F(SeamTest, APeerThatTalksButNeverReadsIsDroppedAsASlowReader) {
   EXPECT_GT(server_->frames.size(), 0U);
 }
 
+TEST_F(SeamTest, APeerThatTalksWhileAWriteIsStuckIsPingedOnce) {
+  SeamLimits limits;
+  limits.outbox_bytes_max = std::size_t{64} << 20;
+  limits.ping_interval = 600ms;
+  open(limits);
+  client_->seam->pause_reading(true);
+  for (int i = 0; i < 15; ++i) ASSERT_TRUE(server_->seam->send(frame_of(noise(4'000'000))));
+
+  for (int i = 0; i < 3; ++i) {  // Each time, silence for long enough to be pinged.
+    io_.restart();
+    io_.run_for(800ms);
+    ASSERT_FALSE(server_->closed) << server_->closed->message();
+    ASSERT_TRUE(client_->seam->send(frame_of("hi")));
+  }
+  const std::weak_ptr<Seam> seam = server_->seam;
+  server_->seam->abort();
+  run_until([&] { return server_->closed.has_value(); });
+
+  // A second ping would have taken the place of the first, which then holds its Seam for ever.
+  run_until([&] { return seam.expired(); }, 2s);
+}
+
 TEST_F(SeamTest, APeerThatReadsSlowlyButReadsIsKept) {
   SeamLimits limits;
   limits.write_timeout = 800ms;
