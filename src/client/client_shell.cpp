@@ -155,7 +155,7 @@ void ClientShell::left(const RoomName& room, std::uint64_t number) {
   const auto found = rooms_.find(room);
   if (found == rooms_.end() || found->second != number) return;
   rooms_.erase(found);
-  gather({client::UnobserveCall{room}, nullptr});
+  gather({client::UnobserveCall{room}, nullptr, number});
 }
 
 const ClientShell::Observed* ClientShell::fed(const RoomName& room) const {
@@ -187,6 +187,11 @@ void ClientShell::turn() {
       // What an earlier observer of the room is still owed goes to that one.
       step(std::exchange(inputs, {}));
       fed_[one.observed->room] = one.observed;
+    }
+    if (const auto* call = std::get_if<client::UnobserveCall>(&one.input)) {
+      step(std::exchange(inputs, {}));
+      const Observed* target = fed(call->room);
+      if (target != nullptr && target->number == one.left) fed_.erase(call->room);
     }
     if (std::holds_alternative<client::Stop>(one.input)) stopping_ = true;
     inputs.push_back(std::move(one.input));

@@ -58,6 +58,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   struct Gathered {
     client::Input input;
     std::shared_ptr<const Observed> observed;  ///< With an ObserveCall only.
+    std::uint64_t left = 0;  ///< With an UnobserveCall only: the observe's number.
   };
 
   void post(client::Input input);

@@ -19,6 +19,7 @@ void Subscription::advance(ResumeToken token) {
 
 void Subscription::push(Item item) {
   const std::lock_guard lock(mutex_);
+  if (left_) return;
   // An Advance costs no credit: one that nobody has taken yet makes way for the next.
   if (item.token && !items_.empty() && items_.back().token) items_.pop_back();
   items_.push_back(std::move(item));
@@ -72,6 +73,12 @@ std::optional<ResumeToken> Subscription::token() const {
 
 void Subscription::leave() {
   end(Error(ErrorCode::stopped, Effect::none, "the observer was dropped"));
+  std::deque<Item> dropped;  // Whatever it held is freed after the lock.
+  {
+    const std::lock_guard lock(mutex_);
+    left_ = true;
+    dropped.swap(items_);
+  }
   on_left_();
 }
 

@@ -33,6 +33,7 @@ class Subscription {
       std::optional<std::chrono::steady_clock::time_point> deadline = std::nullopt);
   [[nodiscard]] std::optional<Error> error() const;
   [[nodiscard]] std::optional<ResumeToken> token() const;
+  /// The observer is dropped, and with it all that it has not taken.
   void leave();
   /// Whether somebody has to be sent to take what is there: once, until `next` has found nothing.
   [[nodiscard]] bool wants_taker();
@@ -51,6 +52,7 @@ class Subscription {
   std::optional<Error> ended_;
   std::optional<ResumeToken> token_;
   bool taker_sent_ = false;
+  bool left_ = false;
   std::uint64_t untold_ = 0;
   std::function<void(std::uint64_t)> on_taken_;
   std::function<void()> on_left_;

@@ -51,5 +51,17 @@ TEST_F(Subscriptions, ATakerIsSentOnceUntilNothingIsLeft) {
   EXPECT_TRUE(queue.wants_taker());
 }
 
+TEST_F(Subscriptions, ADroppedObserverHoldsNothingAndTakesNothingMore) {
+  deliver(1);
+  advance_to(1);
+
+  queue.leave();
+  deliver(2);
+  advance_to(2);
+
+  EXPECT_FALSE(next());
+  EXPECT_EQ(queue.error()->code(), ErrorCode::stopped);
+}
+
 }  // namespace
 }  // namespace kuilt::detail
