@@ -64,7 +64,8 @@ using From = std::variant<FromStart, FromNow, FromIndex, ResumeToken>;
 
 inline constexpr FromStart from_start{};  ///< Everything that the cluster still keeps.
 inline constexpr FromNow from_now{};      ///< What is committed from now on.
-/// From an index on, for people: nothing is checked against a history seen before.
+/// From an index on, for people: nothing is checked against a history seen before. One that is
+/// still to come is waited for.
 [[nodiscard]] constexpr FromIndex from_index(std::uint64_t index) { return {Index(index)}; }
 
 }  // namespace kuilt

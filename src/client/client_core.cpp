@@ -130,9 +130,8 @@ void ClientCore::pump(Instant now, Duties& duties) {
 
 Situation ClientCore::situation() const {
   if (!in_use_) return {.linked = false, .leader_known = false, .trouble = trouble_};
-  return {.linked = true,
-          .leader_known = !links_[*in_use_].leaderless_since.has_value(),
-          .trouble = trouble_};
+  return {
+      .linked = true, .leader_known = !links_[*in_use_].leave_at.has_value(), .trouble = trouble_};
 }
 
 Instant ClientCore::wake_at() const {
@@ -144,8 +143,8 @@ Instant ClientCore::wake_at() const {
       continue;
     }
     at = std::min(at, link.heard_at + silence_limit(options_, *link.welcome));
-    if (link.leaderless_since && rotation_.has_other_than(link.endpoint)) {
-      at = std::min(at, *link.leaderless_since + options_.leaderless_max);
+    if (link.leave_at && rotation_.has_other_than(link.endpoint)) {
+      at = std::min(at, *link.leave_at);
     }
   }
   if (in_use_) {

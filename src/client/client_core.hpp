@@ -74,6 +74,8 @@ class ClientCore {
   void on_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
   void on_admitted_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
   void on_heartbeat(Instant now, Link& link, const wire::ServerHeartbeat& heartbeat);
+  /// What the server says of the leader: its name, or that there is none.
+  void told_of_leader(Instant now, Link& link, const std::string& name);
   void on_goodbye(Instant now, Link& link, const wire::Goodbye& goodbye, Duties& duties);
   /// An endpoint has said what waiting cannot change. Once all have, observing is over.
   void condemned_by(const std::string& endpoint, const Error& error, Duties& duties);
@@ -98,6 +100,7 @@ class ClientCore {
   DialId last_dial_;
   std::optional<ClusterId> cluster_;    ///< Of the first welcome: this client belongs to it.
   std::optional<Instant> lost_at_;      ///< When the link in use was lost last.
+  unsigned leaderless_visits_ = 0;      ///< Servers left for want of a leader, since one was known.
   std::string trouble_;                 ///< The last that went wrong with a link.
   std::set<std::string> condemned_by_;  ///< Endpoints that said, of late, that we are wrong.
   Calls calls_;

@@ -44,9 +44,8 @@ void ClientCore::watch(Instant now, Link& link, Duties& duties) {
   if (now >= link.heard_at + silence_limit(options_, *link.welcome)) {
     return give_up(now, link, "silent for too long", duties);
   }
-  const bool leaderless =
-      link.leaderless_since && now >= *link.leaderless_since + options_.leaderless_max;
-  if (leaderless && rotation_.has_other_than(link.endpoint)) {
+  if (link.leave_at && now >= *link.leave_at && rotation_.has_other_than(link.endpoint)) {
+    ++leaderless_visits_;
     return give_up(now, link, "its server has had no leader for too long", duties);
   }
   if (!in_use(link)) return;
@@ -60,7 +59,7 @@ void ClientCore::watch(Instant now, Link& link, Duties& duties) {
 
 std::optional<Instant> ClientCore::reply_due(const Link& link, const RoomFeed& feed) const {
   const auto asked = feed.asked_at();
-  if (!asked) return std::nullopt;
+  if (!asked || feed.waits_for_index()) return std::nullopt;
   return std::max(*asked, link.half_heard_at) + options_.observe_timeout;
 }
 
@@ -107,8 +106,8 @@ void ClientCore::admit(Instant now, Link& link, wire::Welcome welcome, Duties& d
   link.admitted_at = now;
   link.half_heard_at = now;
   link.commit = welcome.commit.index;
-  link.leaderless_since.reset();
-  if (welcome.leader.empty()) link.leaderless_since = now;
+  link.leave_at.reset();
+  told_of_leader(now, link, welcome.leader);
   link.welcome = std::move(welcome);
   if (!in_use_) use(static_cast<std::size_t>(&link - links_.data()), duties);
 }
@@ -137,7 +136,9 @@ void ClientCore::lose(Instant now, Link& link, const std::string& reason, Duties
                          Position{},
                          {}});
   // A server that admits and drops us at once must not be dialed in a tight loop.
-  if (was_admitted && now - link.admitted_at >= options_.backoff_max) {
+  // Nor must all servers of a cluster without a leader be, one after the other.
+  const bool served = was_admitted && !link.leave_at;
+  if (served && now - link.admitted_at >= options_.backoff_max) {
     link.failures = 0;
     condemned_by_.clear();  // Whatever was said before, we were right for a while.
   }
@@ -196,10 +197,20 @@ void ClientCore::on_admitted_message(Instant now, Link& link, wire::ServerMessag
 
 void ClientCore::on_heartbeat(Instant now, Link& link, const wire::ServerHeartbeat& heartbeat) {
   link.commit = std::max(link.commit, heartbeat.commit.index);
-  if (!heartbeat.leader.empty()) {
-    link.leaderless_since.reset();
-  } else if (!link.leaderless_since) {
-    link.leaderless_since = now;
+  told_of_leader(now, link, heartbeat.leader);
+}
+
+// Where no server knows a leader, going round in haste helps nobody and costs the servers an
+// admission each time: each visit lasts twice as long as the one before.
+void ClientCore::told_of_leader(Instant now, Link& link, const std::string& name) {
+  constexpr Duration visit_max = std::chrono::seconds(30);
+  if (!name.empty()) {
+    leaderless_visits_ = 0;
+    link.leave_at.reset();
+  } else if (!link.leave_at) {
+    const Duration visit = doubled(options_.leaderless_max, leaderless_visits_,
+                                   std::max(visit_max, options_.leaderless_max));
+    link.leave_at = now + visit + full_jitter(rng_, visit / 4);
   }
 }
 

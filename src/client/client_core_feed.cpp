@@ -135,6 +135,10 @@ std::optional<Instant> RoomFeed::asked_at() const {
   return asked_at_;
 }
 
+bool RoomFeed::waits_for_index() const {
+  return !point_ && std::holds_alternative<wire::FromIndex>(from_);
+}
+
 Status RoomFeed::begin(const wire::ObserveReply& reply, const wire::Welcome& welcome) {
   if (state_ != State::asked) return broken("an answer to an observe that nobody asked");
   const wire::ObserveFrom from = point_ ? wire::ObserveFrom(*point_) : from_;

@@ -25,6 +25,9 @@ class RoomFeed {
   /// Since when the server owes a reply, if it does.
   [[nodiscard]] std::optional<Instant> asked_at() const;
 
+  /// Whether what is asked for may be still to come: then there is no reply before it.
+  [[nodiscard]] bool waits_for_index() const;
+
   /// The feed will go on at `at` (resumed, begins_at).
   /// Errors: feed_broken, when that is not where we stand.
   Status begin(const wire::ObserveReply& reply, const wire::Welcome& welcome);

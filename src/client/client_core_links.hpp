@@ -59,8 +59,8 @@ struct Link {
   // Of an admitted link:
   Instant admitted_at;
   Instant heard_at;
-  Instant half_heard_at;  ///< Of a message that was not whole then.
-  std::optional<Instant> leaderless_since;
+  Instant half_heard_at;            ///< Of a message that was not whole then.
+  std::optional<Instant> leave_at;  ///< Its server knows no leader: go elsewhere then.
   std::optional<wire::Welcome> welcome;
   Index commit;  ///< The highest that its server has named.
 };

@@ -231,7 +231,9 @@ void Feed::say_goodbye(LinkSlot slot, wire::Encoding encoding, const Error& erro
 
 FeedOutput Feed::finish(FeedOutput out) {
   counters_.loads += out.loads.size();
-  if (!held_.empty()) out.wake_at = placements_.at(held_.front()).give_up_at;
+  if (held_.empty()) return out;
+  const Instant give_up_at = placements_.at(held_.front()).give_up_at;
+  if (give_up_at != Instant::max()) out.wake_at = give_up_at;
   return out;
 }
 

@@ -30,8 +30,9 @@ struct FeedOptions {
   std::size_t loaded_bytes_max = std::size_t{16} << 20;  ///< Reads kept for those on the way.
   std::uint64_t checkpoint_interval = 1024;              ///< Indexes between two kept digests.
   std::size_t rooms_per_link_max = 64;
-  Duration behind_hold_max = std::chrono::seconds(5);  ///< How long "behind" is held back.
-  std::vector<std::string> endpoints{};                ///< Told to a client that is sent away.
+  Duration behind_hold_max =
+      std::chrono::seconds(5);           ///< How long a resume beyond the end is held.
+  std::vector<std::string> endpoints{};  ///< Told to a client that is sent away.
 };
 
 /// What a feed starts from.
@@ -179,7 +180,7 @@ class Feed {
   std::map<LinkId, LinkSlot> link_slots_;
   std::vector<LinkSlot> idle_;                   ///< Links that had nothing to send.
   std::map<LearnerSlot, Placement> placements_;  ///< Of learners held or being placed.
-  std::vector<LearnerSlot> held_;                ///< The longest held first.
+  std::vector<LearnerSlot> held_;                ///< By when each is given up.
   std::vector<LearnerSlot> readers_;             ///< Learners that wait for a read.
   FeedCounters counters_;
 };

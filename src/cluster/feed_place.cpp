@@ -59,9 +59,13 @@ void Feed::hold_or_place(Instant now, LearnerSlot slot, const Placement& wanted,
     start_placing(slot, out);
     return;
   }
-  placement->second.give_up_at = now + options_.behind_hold_max;
+  // An index still to come is waited for: no other server has it either. A client that was further
+  // than this server is better off elsewhere.
+  const Instant give_up_at = wanted.is_resume ? now + options_.behind_hold_max : Instant::max();
+  placement->second.give_up_at = give_up_at;
   learners_[slot].phase = Phase::held;
-  held_.push_back(slot);
+  const auto by_patience = [this](LearnerSlot held) { return placements_.at(held).give_up_at; };
+  held_.insert(std::ranges::upper_bound(held_, give_up_at, {}, by_patience), slot);
   if (wanted.is_resume) ++counters_.held_resumes;
 }
 

@@ -108,6 +108,7 @@ std::optional<Error> ClientLink::complaint_about(const wire::Hello& hello) const
 }
 
 wire::Welcome ClientLink::welcome() const {
+  const LeaderView leader = owner_.leader();
   return {
       .version = wire::client_version_max,
       .features = 0,
@@ -117,8 +118,8 @@ wire::Welcome ClientLink::welcome() const {
       .history = facts_.configuration.history,
       .log_id = 0,
       .commit = owner_.commit(),
-      .leader = owner_.leader().name,
-      .leader_url = owner_.leader().url,
+      .leader = leader.name,
+      .leader_url = leader.url,
       .endpoints = facts_.endpoints,
       .heartbeat_interval = facts_.client_heartbeat_interval,
       .limits = facts_.limits,

@@ -35,7 +35,8 @@ class ClientLinkOwner {
   /// The link is over. The owner forgets it; the object lives until the call has returned.
   virtual void closed(cluster::LinkId link, const Error& reason) = 0;
   [[nodiscard]] virtual Position commit() const = 0;
-  [[nodiscard]] virtual const LeaderView& leader() const = 0;
+  /// Whom to tell the client of.
+  [[nodiscard]] virtual LeaderView leader() const = 0;
 };
 
 /// One client link: hello, proposals and their answers, observing. Both encodings come here.

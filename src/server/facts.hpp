@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/leader_notice.hpp"
 #include "kuilt/types.hpp"
 #include "raft/configuration.hpp"
 #include "wire/client_messages.hpp"
@@ -26,11 +27,6 @@ struct Facts {
   }
 };
 
-/// Who leads, as this server sees it.
-struct LeaderView {
-  std::string name;  ///< Empty: unknown.
-  std::string url;
-  friend bool operator==(const LeaderView&, const LeaderView&) = default;
-};
+using cluster::LeaderView;
 
 }  // namespace kuilt::server

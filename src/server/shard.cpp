@@ -33,7 +33,7 @@ Shard::Shard(const ShardOptions& options, const Facts& facts,
       registry_(registry),
       events_(std::move(events)),
       feed_(feed_options, feed_boot),
-      leaderless_since_(now()),
+      leader_(now(), options.leaderless_after),
       work_(loop_.get_executor()),
       heartbeat_timer_(loop_),
       feed_timer_(loop_),
@@ -83,11 +83,7 @@ void Shard::on_mail(std::vector<Mail> mail) {
   const auto on_item = Overloaded{
       [&](const Batch& batch) { carry_out(feed_.publish(batch)); },
       [&](const std::vector<cluster::Answered>& answers) { on_answers(answers); },
-      [&](LeaderView& leader) {
-        if (!leader.name.empty()) leaderless_since_.reset();
-        if (leader.name.empty() && !leaderless_since_) leaderless_since_ = now();
-        leader_ = std::move(leader);
-      },
+      [&](LeaderView& leader) { leader_.led_by(now(), std::move(leader)); },
       [&](Loaded& loaded) { carry_out(feed_.loaded(loaded.number, std::move(loaded.entries))); },
       [&](const Evict& evicted) {
         ClientLink* link = find(evicted.link);
@@ -146,9 +142,7 @@ void Shard::on_heartbeat() {
 }
 
 void Shard::send_heartbeats() {
-  const bool leaderless =
-      leaderless_since_ && now() - *leaderless_since_ > options_.leaderless_after;
-  const wire::ServerHeartbeat heartbeat{feed_.through(), leaderless ? "" : leader_.name};
+  const wire::ServerHeartbeat heartbeat{feed_.through(), leader().name};
   // Encoded once each; the index is that of wire::Encoding.
   const std::array<Bytes, 2> frames = {
       wire::encode(wire::ServerMessage(heartbeat), wire::Encoding::protobuf),
@@ -218,6 +212,8 @@ void Shard::credit(cluster::LinkId link, wire::Credit credit) {
 void Shard::unobserve(cluster::LinkId link, const RoomName& room) {
   carry_out(feed_.unobserve(link, room));
 }
+
+LeaderView Shard::leader() const { return leader_.told(now()); }
 
 void Shard::drained(cluster::LinkId link) { carry_out(feed_.drained(link)); }
 

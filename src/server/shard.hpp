@@ -117,15 +117,14 @@ class Shard final : public ClientLinkOwner {
   void drained(cluster::LinkId link) override;
   void closed(cluster::LinkId link, const Error& reason) override;
   [[nodiscard]] Position commit() const override { return feed_.through(); }
-  [[nodiscard]] const LeaderView& leader() const override { return leader_; }
+  [[nodiscard]] LeaderView leader() const override;
 
   const ShardOptions options_;
   const Facts& facts_;
   LinkRegistry& registry_;
   ShardEvents events_;
   cluster::Feed feed_;
-  LeaderView leader_;
-  std::optional<Instant> leaderless_since_;
+  cluster::LeaderNotice leader_;
   std::optional<wire::Goodbye> draining_;
   std::uint64_t links_made_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientLink>> links_;

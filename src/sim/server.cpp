@@ -35,7 +35,8 @@ Server::Process::Process(std::unique_ptr<storage::Wal> log, cluster::Machine sta
                     [&server] { server.submit(cluster::Tick{}); }),
       front_alarm([&server](Instant when,
                             std::function<void()> action) { server.when_awake(when, action); },
-                  [&server] { return server.scene_.now(); }, [this] { front.tick(); }) {}
+                  [&server] { return server.scene_.now(); }, [this] { front.tick(); }),
+      leader_notice(server.scene_.now(), leaderless_after) {}
 
 Server::Server(Scene& scene, ServerNumber number, raft::Configuration configuration, Rng rng)
     : scene_(scene),
@@ -93,8 +94,7 @@ void Server::carry_out(cluster::Output output) {
     scene_.note("s{} is {} of term {}",
                 {number_, static_cast<std::uint64_t>(output.leadership->role),
                  output.leadership->term.value()});
-    if (output.leadership->leader) process_->leaderless_since.reset();
-    if (!output.leadership->leader) process_->leaderless_since = scene_.now();
+    process_->leader_notice.led_by(scene_.now(), leader());
   }
   if (output.wake_at < local_now() + never_after) {
     process_->machine_alarm.set(to_scene(output.wake_at));
@@ -196,10 +196,7 @@ void Server::publish(const std::shared_ptr<const cluster::CommittedBatch>& batch
 }
 
 void Server::heartbeat() {
-  const auto known = leader();
-  const bool leaderless =
-      process_->leaderless_since && scene_.now() - *process_->leaderless_since > leaderless_after;
-  process_->front.heartbeat(known && !leaderless ? name_of_server(*known) : "");
+  process_->front.heartbeat(process_->leader_notice.told(scene_.now()).name);
   when_awake(scene_.now() + heartbeat_interval, [this] { heartbeat(); });
 }
 
@@ -207,12 +204,12 @@ bool Server::leads() const {
   return runs() && process_->machine.raft().role() == raft::Role::leader;
 }
 
-std::optional<ServerNumber> Server::leader() const {
+cluster::LeaderView Server::leader() const {
   const auto id = process_->machine.raft().leader();
   const auto found =
       std::ranges::find_if(peers_, [&](const Server* peer) { return id && peer->id_ == *id; });
-  if (found == peers_.end()) return std::nullopt;
-  return (*found)->number();
+  if (found == peers_.end()) return {};
+  return {name_of_server((*found)->number()), endpoint_of_server((*found)->number())};
 }
 
 wire::Welcome Server::welcome() const {
@@ -224,10 +221,9 @@ wire::Welcome Server::welcome() const {
   welcome.cluster = configuration_.cluster;
   welcome.history = configuration_.history;
   welcome.commit = {commit, core.term_at(commit).value_or(Term())};
-  if (const auto known = leader()) {
-    welcome.leader = name_of_server(*known);
-    welcome.leader_url = endpoint_of_server(*known);
-  }
+  const cluster::LeaderView told = process_->leader_notice.told(scene_.now());
+  welcome.leader = told.name;
+  welcome.leader_url = told.url;
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     welcome.endpoints.push_back(endpoint_of_server((number_ + i) % peers_.size()));
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cluster/boot.hpp"
+#include "cluster/leader_notice.hpp"
 #include "cluster/machine.hpp"
 #include "sim/alarm.hpp"
 #include "sim/disk.hpp"
@@ -73,7 +74,7 @@ class Server final : public LinkEnd, private FrontOwner {
     std::size_t next_op = 0;
     bool marked_idle = true;
     Instant published_at{};
-    std::optional<Instant> leaderless_since;
+    cluster::LeaderNotice leader_notice;
   };
 
   // server.cpp: the process and its turns.
@@ -89,7 +90,7 @@ class Server final : public LinkEnd, private FrontOwner {
   void heartbeat();
   void greet_peers();
   void peer_is(ServerNumber peer, bool up);
-  [[nodiscard]] std::optional<ServerNumber> leader() const;
+  [[nodiscard]] cluster::LeaderView leader() const;
 
   // server_disk.cpp: the log and its recovery.
   void recover();

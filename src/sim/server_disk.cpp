@@ -83,7 +83,6 @@ void Server::recover() {
   process_ =
       std::make_unique<Process>(std::move(opened->wal), std::move(machine), scene_.plan.feed,
                                 std::move(boots->feed), static_cast<FrontOwner&>(*this), *this);
-  process_->leaderless_since = scene_.now();
   submit(cluster::Tick{});
   heartbeat();
   greet_peers();

@@ -356,6 +356,17 @@ TEST(FeedBegin, FromNowKeepsItsPlaceWhenTheLinkIsLostBeforeTheReply) {
             wire::ObserveFrom(wire::FromIndex{Index(101)}));
 }
 
+TEST(FeedBegin, AnIndexStillToComeIsWaitedForOnOneLink) {
+  Bench bench;
+  const DialId dial = bench.admit_last();
+  bench.step(ObserveCall{"", wire::FromIndex{Index(1000)}});
+
+  bench.pass_alive(5min);
+
+  EXPECT_TRUE(bench.open.contains(dial));
+  EXPECT_EQ(bench.sent<wire::Observe>(dial).size(), 1U);
+}
+
 TEST(FeedBegin, BeginningBeforeTheTokenIsBroken) {
   Bench bench;
   const DialId dial = bench.admit_last();

@@ -168,10 +168,54 @@ TEST(Links, AServerWithoutALeaderForTooLongIsLeft) {
   bench.pass_alive(500ms, "b");  // Just in time.
   bench.pass_alive(1900ms, "");
   EXPECT_TRUE(bench.open.contains(dial));
-  bench.pass_alive(700ms, "");
+  bench.pass_alive(1300ms, "");
 
   EXPECT_FALSE(bench.open.contains(dial));
   EXPECT_THAT(bench.last_event(EventKind::disconnected)->text, testing::HasSubstr("no leader"));
+}
+
+TEST(Links, WithoutALeaderAnywhereVisitsGrowRarer) {
+  Bench bench;
+  const Instant begin = bench.now;
+  const auto leaderless = [&](DialId dial) {
+    bench.step(Dialed{dial});
+    wire::Welcome welcome = bench.a_welcome();
+    welcome.leader.clear();
+    bench.hear(dial, std::move(welcome));
+  };
+
+  DialId dial = bench.dials.back().first;
+  leaderless(dial);
+  while (bench.now < begin + 10min) {
+    bench.pass(100ms);
+    if (bench.open.contains(dial)) bench.hear(dial, wire::ServerHeartbeat{bench.commit, ""});
+    if (bench.dials.back().first == dial) continue;
+    dial = bench.dials.back().first;
+    leaderless(dial);
+  }
+
+  EXPECT_LT(bench.dials.size(), 25U);
+  EXPECT_GT(bench.dials.size(), 8U);
+}
+
+TEST(Links, AfterALeaderWasKnownVisitsAreShortAgain) {
+  Bench bench;
+  for (int i = 0; i < 6; ++i) {
+    const DialId dial = bench.dials.back().first;
+    bench.step(Dialed{dial});
+    wire::Welcome welcome = bench.a_welcome();
+    welcome.leader.clear();
+    bench.hear(dial, std::move(welcome));
+    for (int waits = 0; bench.dials.back().first == dial && waits < 2000; ++waits) {
+      if (bench.open.contains(dial)) bench.hear(dial, wire::ServerHeartbeat{bench.commit, ""});
+      bench.pass(100ms);
+    }
+  }
+  const DialId dial = bench.admit_last();  // It knows a leader.
+
+  bench.pass_alive(3500ms, "");
+
+  EXPECT_FALSE(bench.open.contains(dial));
 }
 
 TEST(Links, WithNowhereElseToGoALeaderlessServerIsKept) {

@@ -207,8 +207,11 @@ TEST_F(FeedResume, ServerThatStaysBehindSaysWhereElseToTryAndKeepsTheLink) {
   EXPECT_EQ(verdict_on(wire::FromNow{}).verdict, ObserveVerdict::resumed);
 }
 
-TEST_F(FeedResume, IndexBeyondTheEndIsHeldAsBehind) {
-  EXPECT_TRUE(resume(wire::FromIndex{Index(7)}).send.empty());
+TEST_F(FeedResume, IndexBeyondTheEndIsHeldForAsLongAsItTakes) {
+  const FeedOutput held = resume(wire::FromIndex{Index(7)});
+  EXPECT_TRUE(held.send.empty());
+  EXPECT_EQ(held.wake_at, std::nullopt);
+  EXPECT_TRUE(feed_.tick(t0 + std::chrono::hours(1)).send.empty());
   log_.command("six");
   log_.command("seven");
 
@@ -217,6 +220,19 @@ TEST_F(FeedResume, IndexBeyondTheEndIsHeldAsBehind) {
   EXPECT_EQ(all_of<wire::ObserveReply>(out)[0].at, log_.position(6));
   EXPECT_EQ(texts(all_of<wire::Feed>(out)[0]), std::vector<std::string>{"seven"});
   EXPECT_EQ(verdict_on(wire::FromIndex{Index(8)}).verdict, ObserveVerdict::resumed);
+}
+
+TEST_F(FeedResume, WhoWaitsForAnIndexDelaysNobodyWhoIsToBeSentElsewhere) {
+  resume(wire::FromIndex{Index(7)});
+  wire::ResumePoint point = log_.point("", 5);
+  point.at.index = Index(9);
+
+  const FeedOutput held = feed_.observe(t0, LinkId(2), wire::Encoding::protobuf, {"", point, 0});
+
+  EXPECT_EQ(held.wake_at, t0 + options_.behind_hold_max);
+  const auto replies = all_of<wire::ObserveReply>(feed_.tick(t0 + options_.behind_hold_max));
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].verdict, ObserveVerdict::behind);
 }
 
 TEST_F(FeedResume, HeldClientMayLeaveOrAskAnew) {
