@@ -110,7 +110,7 @@ class ClusterClient {
  public:
   /// Begins to connect; does not wait for it. Endpoints are tried in turn, the first one first.
   /// Errors: invalid_argument (no endpoint, one that is no URL, no link, a name or token that is
-  /// too long or not UTF-8).
+  /// too long or not UTF-8, a timeout that is not above zero).
   [[nodiscard]] static Result<ClusterClient> connect(ClusterEndpoints endpoints,
                                                      ClientOptions options = {});
   [[nodiscard]] static Result<ClusterClient> connect(std::initializer_list<std::string> endpoints,

@@ -1,6 +1,7 @@
 // pending.hpp: a result that is not there yet.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -13,6 +14,13 @@
 
 namespace kuilt {
 namespace detail {
+
+/// `wait`, such that it can be added to any time: not negative, and at most a year, which is for
+/// ever.
+[[nodiscard]] constexpr std::chrono::nanoseconds bounded(std::chrono::nanoseconds wait) {
+  constexpr std::chrono::nanoseconds wait_max = std::chrono::hours(24 * 365);
+  return std::clamp(wait, std::chrono::nanoseconds(0), wait_max);
+}
 
 /// Runs the callbacks of one client, one after the other.
 class Callbacks {
@@ -48,7 +56,7 @@ class PendingState {
   [[nodiscard]] std::optional<Result<T>> get_for(std::chrono::nanoseconds timeout) {
     if (callbacks_->here()) timeout = {};
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, timeout, [this] { return result_.has_value(); });
+    changed_.wait_for(lock, bounded(timeout), [this] { return result_.has_value(); });
     return result_;
   }
   void then(std::function<void(Result<T>)> callback) {

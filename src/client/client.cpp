@@ -36,6 +36,12 @@ Status complaint_about(const ClusterEndpoints& endpoints, const ClientOptions& o
   };
   if (Status name = check("name", options.name, wire::principal_bytes_max); !name) return name;
   if (Status token = check("token", options.token, token_bytes_max); !token) return token;
+  for (const auto& [what, wait] : {std::pair("attempt_timeout", options.attempt_timeout),
+                                   std::pair("silence_max", options.silence_max),
+                                   std::pair("dial_timeout", options.dial_timeout)}) {
+    if (wait > Duration::zero()) continue;
+    return complain(what + (" is " + std::to_string(wait.count())) + " ns; it must be above 0");
+  }
   return Done{};
 }
 
@@ -53,9 +59,9 @@ client::ClientOptions core_options(const ClusterEndpoints& endpoints,
   core.name = options.name;
   core.token = options.token;
   core.links = options.links;
-  core.attempt_timeout = options.attempt_timeout;
-  core.silence_max = options.silence_max;
-  core.dial_timeout = options.dial_timeout;
+  core.attempt_timeout = detail::bounded(options.attempt_timeout);
+  core.silence_max = detail::bounded(options.silence_max);
+  core.dial_timeout = detail::bounded(options.dial_timeout);
   return core;
 }
 
@@ -128,7 +134,7 @@ Observer::~Observer() {
 
 std::optional<Committed> Observer::next() { return subscription_->next(); }
 std::optional<Committed> Observer::next_for(std::chrono::nanoseconds timeout) {
-  return subscription_->next(std::chrono::steady_clock::now() + timeout);
+  return subscription_->next(std::chrono::steady_clock::now() + detail::bounded(timeout));
 }
 std::optional<Error> Observer::error() const { return subscription_->error(); }
 std::optional<ResumeToken> Observer::token() const { return subscription_->token(); }

@@ -185,7 +185,7 @@ void Calls::reopen_session() {
 
 void Calls::wait_and_repeat(Instant now, CallId id, Call& call, Duration asked) {
   const Duration base = asked > Duration::zero()
-                            ? asked
+                            ? std::min(asked, patience_max)
                             : doubled(options_.backoff_min, call.refusals, options_.backoff_max);
   call.again_at = now + base + full_jitter(rng_, base);
   set_alarm(id, call);

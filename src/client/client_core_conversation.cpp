@@ -217,7 +217,6 @@ void ClientCore::told_of_leader(Instant now, Link& link, const std::string& name
 void ClientCore::on_goodbye(Instant now, Link& link, const wire::Goodbye& goodbye, Duties& duties) {
   rotation_.hint(goodbye.endpoints, link.endpoint);
   if (goodbye.retry_after > Duration::zero()) {
-    constexpr Duration patience_max = std::chrono::minutes(1);
     const Duration asked = std::min(goodbye.retry_after, patience_max);
     rotation_.hold_off(link.endpoint, now + asked + full_jitter(rng_, asked));
   }

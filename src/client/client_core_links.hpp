@@ -1,6 +1,7 @@
 // client_core_links.hpp: which endpoint is dialed next, when, and by which link.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -18,6 +19,9 @@ namespace kuilt::client {
 /// A wait drawn from [0, limit): full jitter, so that clients that lost one server together do not
 /// come back together.
 [[nodiscard]] Duration full_jitter(Rng& rng, Duration limit);
+/// What a server that asks for patience gets at most.
+inline constexpr Duration patience_max = std::chrono::minutes(1);
+
 /// `first` doubled `times` times, but no more than `most`.
 [[nodiscard]] Duration doubled(Duration first, unsigned times, Duration most);
 

@@ -98,7 +98,7 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
   client::ProposeCall asked;
   asked.room = options.room;
   asked.command = Bytes::copy_of(command);
-  asked.deadline = clock_now() + options.deadline;
+  asked.deadline = clock_now() + bounded(options.deadline);
   const std::lock_guard lock(mutex_);
   asked.call = CallId(++last_call_);
   auto abandon = [weak = weak_from_this(), call = asked.call] {

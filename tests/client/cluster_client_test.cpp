@@ -289,6 +289,38 @@ TEST(ClusterClient, WhatCannotConnectIsRefusedByName) {
   EXPECT_THAT(complaint(options), ::testing::HasSubstr("token has 1025 bytes"));
 }
 
+TEST(ClusterClient, ATimeoutOfZeroIsRefusedByName) {
+  using Timeout = std::chrono::nanoseconds ClientOptions::*;
+  for (const auto& [name, timeout] :
+       {std::pair("attempt_timeout", Timeout(&ClientOptions::attempt_timeout)),
+        std::pair("silence_max", Timeout(&ClientOptions::silence_max)),
+        std::pair("dial_timeout", Timeout(&ClientOptions::dial_timeout))}) {
+    ClientOptions options;
+    options.*timeout = 0ns;
+    const auto client = ClusterClient::connect({"ws://a:1"}, options);
+    ASSERT_FALSE(client);
+    EXPECT_EQ(client.error().code(), ErrorCode::invalid_argument);
+    EXPECT_THAT(client.error().message(), ::testing::HasSubstr(std::string(name) + " is 0 ns"));
+  }
+}
+
+TEST(ClusterClient, ATimeoutOfForeverIsForever) {
+  constexpr auto forever = std::chrono::nanoseconds::max();
+  TinyLog log;
+  TinyServer server(log);
+  ClientOptions options;
+  options.attempt_timeout = options.silence_max = options.dial_timeout = forever;
+  auto client = ClusterClient::connect({server.url()}, options).or_throw();
+  auto seen = client.observe(from_start).or_throw();
+
+  auto pending = client.propose("move", {.deadline = forever, .room = ""});
+  const auto receipt = pending.get_for(forever);
+
+  ASSERT_TRUE(receipt);
+  EXPECT_TRUE(*receipt) << receipt->error().message();
+  EXPECT_TRUE(seen.next_for(forever));
+}
+
 TEST(ClusterClient, ARoomNameThatIsNotUtf8IsRefusedWithoutATear) {
   TinyLog log;
   TinyServer server(log);

@@ -123,6 +123,20 @@ INSTANTIATE_TEST_SUITE_P(Outcomes, Healing,
                                          ErrorCode::window_full, ErrorCode::draining),
                          [](const auto& tested) { return std::string(name_of(tested.param)); });
 
+TEST(Outcomes, AnAbsurdRetryAfterIsCapped) {
+  Bench bench;
+  const DialId dial = bench.admit_last();
+  const CallId call = bench.propose("x", 10min);
+
+  bench.refuse(dial, bench.last_proposal().number, ErrorCode::busy, true, Duration::max());
+  bench.pass_alive(59s);
+  EXPECT_EQ(bench.proposals.size(), 1U);
+  bench.pass_alive(62s);  // A minute, and its jitter.
+
+  EXPECT_GE(bench.proposals.size(), 2U);
+  EXPECT_EQ(bench.verdict(call), "pending");
+}
+
 TEST(Outcomes, OneUncertainAttemptAmongRefusalsIsUnknownAtTheDeadline) {
   Bench bench;
   const DialId dial = bench.admit_last();
