@@ -75,7 +75,9 @@ class PendingState {
  private:
   void hand_over() {
     if (!result_ || !then_) return;
-    callbacks_->run("then", [callback = then_, result = *result_] { callback(result); });
+    // Moved, never copied: what the callback holds is freed on the thread of the callbacks only.
+    callbacks_->run("then",
+                    [callback = std::exchange(then_, {}), result = *result_] { callback(result); });
   }
 
   std::mutex mutex_;

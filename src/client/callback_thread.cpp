@@ -36,7 +36,7 @@ void CallbackThread::run(const char* name, std::function<void()> callback) {
 
 bool CallbackThread::here() const {
   const std::lock_guard lock(mutex_);
-  return thread_.get_id() == std::this_thread::get_id();
+  return worker_ == std::this_thread::get_id();
 }
 
 void CallbackThread::stop() {
@@ -52,9 +52,13 @@ void CallbackThread::stop() {
 
 void CallbackThread::work() {
   std::unique_lock lock(mutex_);
+  worker_ = std::this_thread::get_id();
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+    if (queue_.empty()) {
+      worker_ = {};  // A later thread may get the same id.
+      return;
+    }
     {
       const auto [name, callback] = std::move(queue_.front());
       queue_.pop_front();

@@ -33,6 +33,7 @@ class CallbackThread final : public detail::Callbacks,
   std::condition_variable changed_;
   std::deque<std::pair<const char*, std::function<void()>>> queue_;
   bool stopping_ = false;
+  std::thread::id worker_;  ///< While it works.
   std::thread thread_;
   std::mutex join_mutex_;  ///< Of those who wait for the thread to end.
 };

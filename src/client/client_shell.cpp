@@ -158,9 +158,9 @@ void ClientShell::left(const RoomName& room, std::uint64_t number) {
   gather({client::UnobserveCall{room}, nullptr, number});
 }
 
-const ClientShell::Observed* ClientShell::fed(const RoomName& room) const {
+std::shared_ptr<const ClientShell::Observed> ClientShell::fed(const RoomName& room) const {
   const auto found = fed_.find(room);
-  return found == fed_.end() ? nullptr : found->second.get();
+  return found == fed_.end() ? nullptr : found->second;
 }
 
 void ClientShell::post(client::Input input) {
@@ -190,7 +190,7 @@ void ClientShell::turn() {
     }
     if (const auto* call = std::get_if<client::UnobserveCall>(&one.input)) {
       step(std::exchange(inputs, {}));
-      const Observed* target = fed(call->room);
+      const auto target = fed(call->room);
       if (target != nullptr && target->number == one.left) fed_.erase(call->room);
     }
     if (std::holds_alternative<client::Stop>(one.input)) stopping_ = true;
@@ -327,7 +327,7 @@ void ClientShell::resolved(client::Resolved& duty) {
 }
 
 void ClientShell::delivered(client::Delivered& duty) {
-  const Observed* target = fed(duty.room);
+  const auto target = fed(duty.room);
   if (target == nullptr) return;
   wire::FeedEntry& entry = duty.entry;
   target->subscription->deliver(
@@ -338,16 +338,16 @@ void ClientShell::delivered(client::Delivered& duty) {
 
 // Follows every frame: the entries before it are passed on with it, in one callback.
 void ClientShell::advanced(const client::Advanced& duty) {
-  const Observed* target = fed(duty.room);
+  const auto target = fed(duty.room);
   if (target == nullptr) return;
   target->subscription->advance(ResumeToken{duty.cluster, duty.history, duty.through, duty.digest});
-  pass_on(*target);
+  pass_on(target);
 }
 
 void ClientShell::ended(const client::ObserveEnded& duty) {
   const auto found = fed_.find(duty.room);
   if (found == fed_.end()) return;
-  const std::shared_ptr<const Observed> target = std::move(found->second);
+  std::shared_ptr<const Observed> target = std::move(found->second);
   fed_.erase(found);
   {
     const std::lock_guard lock(mutex_);
@@ -355,17 +355,19 @@ void ClientShell::ended(const client::ObserveEnded& duty) {
     if (room != rooms_.end() && room->second == target->number) rooms_.erase(room);
   }
   target->subscription->end(duty.error);
-  if (!target->on_end) return;
-  callbacks_->run("on_end", [on_end = target->on_end, error = duty.error] { on_end(error); });
+  if (!target->callback && !target->on_end) return;
+  // Handed over also where nothing is to be called: it may own more than this thread can end.
+  callbacks_->run("on_end", [target = std::move(target), error = duty.error] {
+    if (target->on_end) target->on_end(error);
+  });
 }
 
-void ClientShell::pass_on(const Observed& observed) {
-  if (!observed.callback || !observed.subscription->wants_taker()) return;
-  callbacks_->run("on_committed",
-                  [subscription = observed.subscription, callback = observed.callback] {
-                    const auto nobody_waits = std::chrono::steady_clock::now();
-                    while (auto piece = subscription->next(nobody_waits)) callback(*piece);
-                  });
+void ClientShell::pass_on(const std::shared_ptr<const Observed>& observed) {
+  if (!observed->callback || !observed->subscription->wants_taker()) return;
+  callbacks_->run("on_committed", [observed] {
+    const auto nobody_waits = std::chrono::steady_clock::now();
+    while (auto piece = observed->subscription->next(nobody_waits)) observed->callback(*piece);
+  });
 }
 
 void ClientShell::happened(const client::Event& duty) {

@@ -78,10 +78,10 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void advanced(const client::Advanced& duty);
   void ended(const client::ObserveEnded& duty);
   void happened(const client::Event& duty);
-  void pass_on(const Observed& observed);
+  void pass_on(const std::shared_ptr<const Observed>& observed);
   void left(const RoomName& room, std::uint64_t number);
   void taken(const RoomName& room, std::uint64_t number, std::uint64_t bytes);
-  [[nodiscard]] const Observed* fed(const RoomName& room) const;
+  [[nodiscard]] std::shared_ptr<const Observed> fed(const RoomName& room) const;
   void finish_when_closed();
 
   const ClientOptions options_;

@@ -239,6 +239,48 @@ TEST(ClusterClient, CallbacksComeOnOneThreadAndMayCallBackIn) {
   client.stop();
 }
 
+/// Notes on which threads the copies of it end.
+class Witness {
+ public:
+  struct Ends {
+    void note() {
+      const std::lock_guard lock(mutex);
+      threads.push_back(std::this_thread::get_id());
+    }
+    std::mutex mutex;
+    std::vector<std::thread::id> threads;
+  };
+  explicit Witness(std::shared_ptr<Ends> ends) : ends_(std::move(ends)) {}
+  Witness(const Witness&) = default;
+  Witness(Witness&&) noexcept = default;  // What is left behind is no copy.
+  Witness& operator=(const Witness&) = delete;
+  ~Witness() {
+    if (ends_) ends_->note();
+  }
+
+ private:
+  std::shared_ptr<Ends> ends_;
+};
+
+TEST(ClusterClient, WhatACallbackHoldsIsFreedOnTheCallbackThread) {
+  TinyLog log;
+  TinyServer server(log);
+  auto client = ClusterClient::connect({server.url()}).or_throw();
+  const auto ends = std::make_shared<Witness::Ends>();
+  std::promise<std::thread::id> ran;
+
+  ASSERT_TRUE(client.on_committed(from_start, [held = Witness(ends)](const Committed&) {}));
+  client.propose("move").then([&, held = Witness(ends)](const Result<Receipt>&) {
+    ran.set_value(std::this_thread::get_id());
+  });
+  auto thread = ran.get_future();
+  ASSERT_EQ(thread.wait_for(patience), std::future_status::ready);
+  client.stop();
+
+  EXPECT_THAT(ends->threads, ::testing::SizeIs(2));
+  EXPECT_THAT(ends->threads, ::testing::Each(thread.get()));
+}
+
 TEST(ClusterClient, StopInsideACallbackReturns) {
   TinyLog log;
   TinyServer server(log);
