@@ -356,7 +356,9 @@ wire::Proposal Calls::attempt(Instant now, CallId id, Call& call) {
   if (call.attempts > 1) ++retries_;
   numbers_.emplace(++last_number_, id);
   if (call.own && call.session_number == session_.number) call.floor = session_.floor;
-  call.again_at = now + options_.attempt_timeout;
+  // What is repeated on a slow link stands behind the attempts before it: they get longer.
+  call.again_at = now + doubled(options_.attempt_timeout, call.open - 1,
+                                std::max(options_.attempt_timeout, patience_max));
   set_alarm(id, call);
   return wire::Proposal{.number = last_number_,
                         .session = call.key.session,

@@ -81,6 +81,16 @@ TEST(Proposals, AnUnansweredAttemptIsRepeatedUnderTheSameIdAndAnotherNumber) {
   EXPECT_EQ(bench.core.counters().retries, 1U);
 }
 
+TEST(Proposals, RepeatsOnOneLinkGrowRarer) {
+  Bench bench;
+  bench.admit_last();
+  bench.propose("x", 1min);
+
+  bench.pass_alive(59s);
+
+  EXPECT_EQ(bench.proposals.size(), 5U);  // At 0, 3, 9, 21 and 45 seconds.
+}
+
 TEST(Proposals, AnAnswerToAnEarlierAttemptOfTheCallCounts) {
   Bench bench;
   const DialId dial = bench.admit_last();
