@@ -7,6 +7,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "transport/address.hpp"
+#include "transport/resolve.hpp"
 #include "transport/websocket_seam.hpp"
 
 namespace kuilt::transport {
@@ -21,20 +22,21 @@ class Dial : public std::enable_shared_from_this<Dial> {
   using Done = std::function<void(Result<std::shared_ptr<Seam>>)>;
 
   Dial(const net::any_io_executor& executor, std::string url, std::vector<std::string> subprotocols,
-       SeamLimits limits, Done done)
-      : resolver_(executor),
+       SeamLimits limits, Done done, Lookup lookup)
+      : resolution_(executor),
         deadline_(executor),
         socket_(executor),
         url_(std::move(url)),
         subprotocols_(std::move(subprotocols)),
         limits_(limits),
-        done_(std::move(done)) {}
+        done_(std::move(done)),
+        lookup_(lookup ? std::move(lookup) : Lookup(look_up)) {}
 
   void run(Duration timeout);
 
  private:
-  void resolve(const Address& address);
-  void connect(const std::vector<tcp::endpoint>& endpoints);
+  void resolve();
+  void connect(const Addresses& addresses);
   void shake_hands();
   void on_response(error_code ec);
   [[nodiscard]] Error refused(error_code ec) const;
@@ -42,13 +44,14 @@ class Dial : public std::enable_shared_from_this<Dial> {
   void fail(ErrorCode code, const std::string& why);
   void settle(Result<std::shared_ptr<Seam>> result);
 
-  tcp::resolver resolver_;
+  Resolution resolution_;
   net::steady_timer deadline_;
   MeteredSocket socket_;
   const std::string url_;
   const std::vector<std::string> subprotocols_;
   const SeamLimits limits_;
   Done done_;
+  const Lookup lookup_;
   Address address_;
   websocket::response_type response_;
   std::shared_ptr<WebSocketSeam> seam_;
@@ -66,29 +69,27 @@ void Dial::run(Duration timeout) {
   deadline_.async_wait([self = shared_from_this()](error_code ec) {
     if (!ec) self->time_out();
   });
-  resolve(address_);
+  resolve();
 }
 
-void Dial::resolve(const Address& address) {
+void Dial::resolve() {
   error_code not_numeric;
-  const auto numeric = net::ip::make_address(address.host, not_numeric);
-  if (!not_numeric) {
-    connect({tcp::endpoint(numeric, address.port)});
-    return;
+  const auto numeric = net::ip::make_address(address_.host, not_numeric);
+  if (!not_numeric) return connect({numeric});
+  const auto on_found = [self = shared_from_this()](const Result<Addresses>& found) {
+    if (!self->done_) return;
+    if (!found) return self->fail(found.error().code(), found.error().message());
+    self->connect(*found);
+  };
+  if (Status started = resolution_.start(address_.host, lookup_, on_found); !started) {
+    net::post(deadline_.get_executor(),
+              [self = shared_from_this(), error = started.error()] { self->settle(error); });
   }
-  resolver_.async_resolve(
-      address.host, std::to_string(address.port),
-      [self = shared_from_this()](error_code ec, const tcp::resolver::results_type& found) {
-        if (!self->done_) return;
-        if (ec) {
-          self->fail(ErrorCode::no_server, "the host cannot be resolved: " + ec.message());
-          return;
-        }
-        self->connect(std::vector<tcp::endpoint>(found.begin(), found.end()));
-      });
 }
 
-void Dial::connect(const std::vector<tcp::endpoint>& endpoints) {
+void Dial::connect(const Addresses& addresses) {
+  std::vector<tcp::endpoint> endpoints;
+  for (const auto& address : addresses) endpoints.emplace_back(address, address_.port);
   socket_.async_connect(endpoints,
                         [self = shared_from_this()](error_code ec, const tcp::endpoint&) {
                           if (!self->done_) return;
@@ -161,7 +162,7 @@ void Dial::settle(Result<std::shared_ptr<Seam>> result) {
   const Done done = std::exchange(done_, nullptr);
   if (!done) return;
   deadline_.cancel();
-  resolver_.cancel();
+  resolution_.cancel();
   if (!result) {
     socket_.close();
     if (seam_) seam_->stream().next_layer().close();
@@ -174,9 +175,9 @@ void Dial::settle(Result<std::shared_ptr<Seam>> result) {
 
 void dial(net::any_io_executor executor, const std::string& url,
           const std::vector<std::string>& subprotocols, SeamLimits limits, Duration timeout,
-          std::function<void(Result<std::shared_ptr<Seam>>)> on_done) {
-  const auto attempt =
-      std::make_shared<Dial>(executor, url, subprotocols, limits, std::move(on_done));
+          std::function<void(Result<std::shared_ptr<Seam>>)> on_done, Lookup lookup) {
+  const auto attempt = std::make_shared<Dial>(executor, url, subprotocols, limits,
+                                              std::move(on_done), std::move(lookup));
   net::dispatch(executor, [attempt, timeout] { attempt->run(timeout); });
 }
 

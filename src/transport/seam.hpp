@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/address.hpp>
 
 #include "kuilt/bytes.hpp"
 #include "kuilt/result.hpp"
@@ -109,11 +110,16 @@ Result<std::unique_ptr<Listener>> listen(net::any_io_executor accept_on, const s
                                          AcceptRules rules, SeamLimits limits,
                                          ExecutorChoice choose, SeamHandler on_seam);
 
-/// Opens "ws://host:port" (or "host:port"). `on_done` runs once, on `executor`.
+using Addresses = std::vector<net::ip::address>;
+/// Finds the addresses of a host; may block. Runs on a thread of its own.
+using Lookup = std::function<Result<Addresses>(const std::string& host)>;
+
+/// Opens "ws://host:port" (or "host:port"). `on_done` runs once, on `executor`. A host that cannot
+/// be resolved delays neither other dials nor the end of the event loop. `lookup`: the system's.
 /// Errors in `on_done`: no_server (refused, unreachable, not resolved, no answer within `timeout`),
 /// wrong_subprotocol, and what the server's refusal says (too_many_clients, origin_refused).
 void dial(net::any_io_executor executor, const std::string& url,
           const std::vector<std::string>& subprotocols, SeamLimits limits, Duration timeout,
-          std::function<void(Result<std::shared_ptr<Seam>>)> on_done);
+          std::function<void(Result<std::shared_ptr<Seam>>)> on_done, Lookup lookup = {});
 
 }  // namespace kuilt::transport

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "tests/transport/ends.hpp"
@@ -508,6 +509,81 @@ TEST_F(ListenerTest, AHostNameIsResolved) {
 
   ASSERT_TRUE(seam) << seam.error().message();
   (*seam)->abort();
+}
+
+/// A lookup that ends when the test says so, and finds nothing.
+struct StuckLookup {
+  Lookup lookup() {
+    return [waits = opened.get_future().share()](const std::string&) -> Result<Addresses> {
+      waits.wait();
+      return Error(ErrorCode::no_server, "found nothing");
+    };
+  }
+  std::promise<void> opened;
+};
+
+TEST_F(ListenerTest, AHostThatNeverResolvesDelaysNeitherTheOthersNorTheEnd) {
+  serve(rules(), {}, "localhost:0");
+  StuckLookup stuck;
+  const Lookup lookup = stuck.lookup();
+  std::optional<Error> failed;
+  dial(
+      io_.get_executor(), "ws://never:1", {"kuilt.v1"}, {}, 500ms,
+      [&](const Result<std::shared_ptr<Seam>>& outcome) { failed = outcome.error(); }, lookup);
+  {
+    net::io_context loop;
+    dial(loop.get_executor(), "ws://never:1", {"kuilt.v1"}, {}, 1h, [](const auto&) {}, lookup);
+    loop.poll();
+  }  // Ends without the lookup.
+
+  const auto seam = try_dial_url("ws://localhost:" + std::to_string(listener_->port()));
+  ASSERT_TRUE(seam) << seam.error().message();
+  (*seam)->abort();
+  run_until([&] { return failed.has_value(); });
+
+  EXPECT_THAT(failed->message(), HasSubstr("no answer in time"));
+  stuck.opened.set_value();
+}
+
+TEST_F(ListenerTest, WhatALookupSaysReachesTheDialer) {
+  StuckLookup stuck;
+  std::optional<Error> failed;
+  dial(
+      io_.get_executor(), "ws://never:1", {"kuilt.v1"}, {}, 10s,
+      [&](const Result<std::shared_ptr<Seam>>& outcome) { failed = outcome.error(); },
+      stuck.lookup());
+
+  stuck.opened.set_value();
+  run_until([&] { return failed.has_value(); });
+
+  EXPECT_EQ(failed->code(), ErrorCode::no_server);
+  EXPECT_THAT(failed->message(), HasSubstr("ws://never:1: found nothing"));
+}
+
+TEST_F(ListenerTest, MoreNamesThanMayBeLookedUpAtOnceAreRefused) {
+  StuckLookup stuck;
+  const Lookup lookup = stuck.lookup();
+  std::vector<Error> failed;
+  const auto dial_one = [&] {
+    dial(
+        io_.get_executor(), "ws://never:1", {"kuilt.v1"}, {}, 10s,
+        [&](const Result<std::shared_ptr<Seam>>& outcome) { failed.push_back(outcome.error()); },
+        lookup);
+  };
+
+  for (int i = 0; i < 70; ++i) dial_one();
+  run_until([&] { return !failed.empty(); });
+  EXPECT_THAT(failed.front().message(), HasSubstr("64 names are being looked up"));
+  stuck.opened.set_value();
+  run_until([&] { return failed.size() == 70; });
+
+  // Their places are free again, at the latest when their threads have ended.
+  run_until([&] {
+    dial_one();
+    const std::size_t before = failed.size();
+    run_until([&] { return failed.size() > before; });
+    return failed.back().message().find("found nothing") != std::string::npos;
+  });
 }
 
 TEST_F(ListenerTest, DialingNobodySaysSo) {
