@@ -1,7 +1,12 @@
 #include "wire/client_json.hpp"
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "wire/json_reader.hpp"
 #include "wire/json_writer.hpp"
+#include "wire/utf8.hpp"
 
 namespace kuilt::wire {
 namespace {
@@ -9,7 +14,8 @@ namespace {
 constexpr std::size_t depth_max = 16;
 constexpr std::size_t values_max = std::size_t{1} << 20;
 
-/// Walks the text before anything is built of it: how deep, how many, and where it is broken.
+/// Walks the text before anything is built of it: how deep, how many, where it is broken, and
+/// whether a member comes twice, of which the library would keep the last.
 class Survey final : public nlohmann::json_sax<nlohmann::json> {
  public:
   bool null() override { return count(); }
@@ -19,9 +25,23 @@ class Survey final : public nlohmann::json_sax<nlohmann::json> {
   bool number_float(number_float_t, const string_t&) override { return count(); }
   bool string(string_t&) override { return count(); }
   bool binary(binary_t&) override { return count(); }
-  bool key(string_t&) override { return count(); }
-  bool start_object(std::size_t) override { return descend(); }
-  bool end_object() override { return ascend(); }
+  bool key(string_t& name) override {
+    constexpr std::size_t shown_max = 64;
+    if (!members_.back().insert(name).second) {
+      what_ = "the member \"" +
+              std::string(utf8_prefix(std::string_view(name).substr(0, shown_max))) +
+              "\" is given twice";
+    }
+    return count();
+  }
+  bool start_object(std::size_t) override {
+    members_.emplace_back();
+    return descend();
+  }
+  bool end_object() override {
+    members_.pop_back();
+    return ascend();
+  }
   bool start_array(std::size_t) override { return descend(); }
   bool end_array() override { return ascend(); }
   bool parse_error(std::size_t position, const std::string& /*last_token*/,
@@ -44,6 +64,7 @@ class Survey final : public nlohmann::json_sax<nlohmann::json> {
     --depth_;
     return true;
   }
+  std::vector<std::set<std::string>> members_;  ///< Of the objects around this place.
   std::size_t depth_ = 0;
   std::size_t values_ = 0;
   std::string what_;

@@ -123,6 +123,18 @@ TEST(Json, RefusalsSayWhichFieldAndWhy) {
   expect_refused("{\"unobserve\":{\"room\":\"\xff\"}}", "field frame: not JSON at byte");
 }
 
+TEST(Json, AMemberGivenTwiceIsRefused) {
+  expect_refused(R"({"hello":{"name":"ann","name":"bob"}})",
+                 "field frame: the member \"name\" is given twice");
+  expect_refused(R"({"hello":{"name":"ann","n\u0061me":"bob"}})",
+                 "the member \"name\" is given twice");
+  expect_refused(R"({"hello":{},"hello":{}})", "the member \"hello\" is given twice");
+  expect_refused(R"({"hello":{"unknown":1,"unknown":1}})", "\"unknown\" is given twice");
+  // The same name elsewhere is another member.
+  EXPECT_TRUE(decode(R"({"propose":{"proposals":[{"number":1,"command":"a"},)"
+                     R"({"number":2,"command":"b"}],"number":3}})"));
+}
+
 TEST(Json, WhatAServerSaysIsCheckedToo) {
   const auto refusal = [](std::string_view json) {
     return decode_server(Bytes(std::string(json)), Encoding::json).error().message();
