@@ -87,10 +87,15 @@ std::optional<std::string> Feed::complaint_about(const Link& link,
 }
 
 FeedOutput Feed::unobserve(LinkId id, const RoomName& room) {
-  if (const Link* link = find_link(id)) {
-    if (const auto slot = find_learner(*link, room)) remove_learner(*slot);
+  FeedOutput out;
+  const Link* link = find_link(id);
+  const auto slot = link ? find_learner(*link, room) : std::nullopt;
+  if (slot && learners_[*slot].phase == Phase::fed) {
+    remove_learner(*slot);
+  } else if (slot) {
+    refuse(*slot, wire::ObserveVerdict::refused, "the room was left before its feed began", out);
   }
-  return finish({});
+  return finish(std::move(out));
 }
 
 FeedOutput Feed::credit(LinkId id, const wire::Credit& credit) {

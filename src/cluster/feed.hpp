@@ -87,6 +87,7 @@ class Feed {
   /// later (held while this server is behind the client), and before any frame from the new place.
   FeedOutput observe(Instant now, LinkId link, wire::Encoding encoding,
                      const wire::Observe& wanted);
+  /// Every observe has its reply: one that has not had it is refused.
   FeedOutput unobserve(LinkId link, const RoomName& room);
   FeedOutput credit(LinkId link, const wire::Credit& credit);
   /// The frame of the feed that was sent last on this link has left: the next may follow.

@@ -207,7 +207,9 @@ class RandomFeed {
   void hand_over(LinkId id, Client& client, const FeedSend& send) {
     const wire::ServerMessage message = testing::decoded(send, encoding_of(id));
     if (const auto* reply = std::get_if<wire::ObserveReply>(&message)) {
-      client.rooms.at(reply->room).take(*reply);
+      const auto observer = client.rooms.find(reply->room);
+      if (observer != client.rooms.end()) return observer->second.take(*reply);
+      ASSERT_EQ(reply->verdict, wire::ObserveVerdict::refused) << "a room that was left is fed";
     } else if (const auto* frame = std::get_if<wire::Feed>(&message)) {
       Observer& observer = client.rooms.at(frame->room);
       observer.take(*frame);

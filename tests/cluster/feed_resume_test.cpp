@@ -247,6 +247,20 @@ TEST_F(FeedResume, HeldClientMayLeaveOrAskAnew) {
   EXPECT_EQ(feed_.learners(), 0U);
 }
 
+TEST_F(FeedResume, WhoLeavesBeforeTheReplyIsAnsweredAllTheSame) {
+  resume(wire::FromIndex{Index(7)});
+
+  const FeedOutput left = feed_.unobserve(ann, "");
+
+  const auto replies = all_of<wire::ObserveReply>(left);
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].verdict, ObserveVerdict::refused);
+  EXPECT_EQ(feed_.learners(), 0U);
+  EXPECT_TRUE(feed_.unobserve(ann, "").send.empty());
+  resume(wire::FromNow{});
+  EXPECT_TRUE(feed_.unobserve(ann, "").send.empty());  // It had its reply.
+}
+
 TEST_F(FeedResume, RefusedResumeEndsTheFeedThatTheRoomHadOnTheLink) {
   resume(wire::FromNow{});
   wire::ResumePoint point = log_.point("", 2);
