@@ -1,7 +1,6 @@
 #include "kuilt/client.hpp"
 
 #include <chrono>
-#include <random>
 #include <utility>
 
 #include "client/client_shell.hpp"
@@ -45,13 +44,6 @@ Status complaint_about(const ClusterEndpoints& endpoints, const ClientOptions& o
   return Done{};
 }
 
-/// The system's own source: a session id is a secret.
-std::uint64_t random_bits() {
-  std::random_device device;
-  const std::uint64_t high = device();
-  return (high << 32U) | device();
-}
-
 client::ClientOptions core_options(const ClusterEndpoints& endpoints,
                                    const ClientOptions& options) {
   client::ClientOptions core;
@@ -72,9 +64,8 @@ Result<ClusterClient> ClusterClient::connect(ClusterEndpoints endpoints, ClientO
     return std::move(sound).error().within("connect");
   }
   const client::ClientOptions core = core_options(endpoints, options);
-  const SessionId session(random_bits(), random_bits());
-  auto shell =
-      std::make_shared<detail::ClientShell>(core, std::move(options), random_bits(), session);
+  auto shell = std::make_shared<detail::ClientShell>(
+      core, std::move(options), detail::random_bits(), detail::random_session());
   shell->start();
   return ClusterClient(std::move(shell));
 }

@@ -68,6 +68,7 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
       [&](ObserveCall& call) { observe(now, call, duties); },
       [&](const UnobserveCall& call) { unobserve(call.room, duties); },
       [&](const Taken& bytes) { taken(bytes, duties); },
+      [&](const FreshSession& fresh) { calls_.use(fresh.session); },
       [&](const Stop&) { stop(duties); },
   };
   std::visit(on_input, input);

@@ -141,7 +141,7 @@ void Calls::on_refused(Instant now, Entry entry, const wire::RefusedOutcome& ref
 // Otherwise an attempt may be in the log, and the table that knew of it is gone.
 void Calls::on_expired(Instant now, Entry entry, std::vector<Duty>& duties) {
   Call& call = entry->second;
-  if (call.own && call.session_number == session_.number) reopen_session();
+  if (call.own && call.session_number == session_.number) reopen_session(duties);
   if (call.own && call.surely_absent()) {
     again_.erase(entry->first);
     call.session_number = 0;
@@ -174,13 +174,16 @@ void Calls::give_up(Entry entry, std::vector<Duty>& duties) {
           duties);
 }
 
-void Calls::reopen_session() {
+void Calls::reopen_session(std::vector<Duty>& duties) {
   const std::uint64_t number = session_.number + 1;
   session_ = OwnSession{};
   session_.number = number;
-  const std::uint64_t high = rng_.next();
-  session_.key.session = SessionId(high, rng_.next());
   ++sessions_reopened_;
+  duties.push_back(NeedSession{});
+}
+
+void Calls::use(SessionId fresh) {
+  if (session_.key.session.is_none()) session_.key.session = fresh;
 }
 
 void Calls::wait_and_repeat(Instant now, CallId id, Call& call, Duration asked) {
@@ -328,7 +331,8 @@ std::optional<CallId> Calls::next_to_send() const {
   }
   const bool ids_left = limits_.session_window == 0 ||
                         session_.next.value() <= session_.floor.value() + limits_.session_window;
-  if (!fresh_.empty() && ids_left && fits(*fresh_.begin())) return *fresh_.begin();
+  const bool has_session = !session_.key.session.is_none();
+  if (!fresh_.empty() && has_session && ids_left && fits(*fresh_.begin())) return *fresh_.begin();
   return std::nullopt;
 }
 

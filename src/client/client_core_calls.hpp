@@ -17,7 +17,7 @@ namespace kuilt::client {
 
 /// The library's own session: ids 1, 2, ... in the order in which calls are first sent.
 struct OwnSession {
-  SessionKey key;
+  SessionKey key;       ///< Without an id until the shell has drawn one: the core has no secrets.
   bool opened = false;  ///< The birth is set: something was, or is about to be, sent.
   std::uint64_t number = 1;
   RequestId next{1};
@@ -43,6 +43,8 @@ class Calls {
   void propose(Instant now, ProposeCall asked, std::vector<Duty>& duties);
   void cancel(CallId id, std::vector<Duty>& duties);
   void stop(std::vector<Duty>& duties);
+  /// The secret for a session that was asked for.
+  void use(SessionId fresh);
   void answer(Instant now, const wire::Answer& answer, std::vector<Duty>& duties);
 
   /// A new link is in use: its limits hold, and everything unanswered is sent again.
@@ -92,7 +94,7 @@ class Calls {
   void on_expired(Instant now, Entry entry, std::vector<Duty>& duties);
   void give_up(Entry entry, std::vector<Duty>& duties);
   void expire(Entry entry, const Situation& situation, std::vector<Duty>& duties);
-  void reopen_session();
+  void reopen_session(std::vector<Duty>& duties);
   void wait_and_repeat(Instant now, CallId id, Call& call, Duration asked);
   [[nodiscard]] std::optional<CallId> next_to_send() const;
   void enter_session(Call& call, Index commit);

@@ -86,9 +86,13 @@ struct Taken {
   RoomName room;
   std::uint64_t bytes = 0;
 };
+/// Answers a NeedSession. 128 bits that nobody can guess: who knows them can use the session.
+struct FreshSession {
+  SessionId session;
+};
 struct Stop {};
 using Input = std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall,
-                           ObserveCall, UnobserveCall, Taken, Stop>;
+                           ObserveCall, UnobserveCall, Taken, FreshSession, Stop>;
 
 // What the shell owes.
 struct Dial {
@@ -126,6 +130,8 @@ struct ObserveEnded {
   RoomName room;
   Error error;
 };
+/// The library's own session is lost: new calls wait for a FreshSession.
+struct NeedSession {};
 enum class EventKind : std::uint8_t { connected, disconnected, resumed, refused, feed_broken };
 /// For people: what happened to the links.
 struct Event {
@@ -135,7 +141,8 @@ struct Event {
   Position at;       ///< Of `resumed`: where the feed goes on.
   Duration after{};  ///< Of `resumed`: since the link before was lost.
 };
-using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded, Event>;
+using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded,
+                          NeedSession, Event>;
 
 struct Output {
   std::vector<Duty> duties;  ///< In the order in which they are to be done.

@@ -1,6 +1,7 @@
 #include "client/client_shell.hpp"
 
 #include <chrono>
+#include <random>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -62,6 +63,14 @@ ClientEventKind public_kind(client::EventKind kind) {
 }
 
 }  // namespace
+
+std::uint64_t random_bits() {
+  std::random_device device;
+  const std::uint64_t high = device();
+  return (high << 32U) | device();
+}
+
+SessionId random_session() { return {random_bits(), random_bits() | 1U}; }
 
 ClientShell::ClientShell(const client::ClientOptions& core, ClientOptions options,
                          std::uint64_t seed, SessionId session)
@@ -239,6 +248,7 @@ void ClientShell::carry_out(client::Duty& duty) {
       [&](client::Delivered& one) { delivered(one); },
       [&](const client::Advanced& one) { advanced(one); },
       [&](const client::ObserveEnded& one) { ended(one); },
+      [&](const client::NeedSession&) { post(client::FreshSession{random_session()}); },
       [&](const client::Event& one) { happened(one); },
   };
   std::visit(on_duty, duty);

@@ -24,6 +24,11 @@
 
 namespace kuilt::detail {
 
+/// From the system's own source.
+[[nodiscard]] std::uint64_t random_bits();
+/// Never none. A session id is a secret.
+[[nodiscard]] SessionId random_session();
+
 /// Holds no logic: inputs gather, one turn of the core takes them all, its duties are carried out.
 ///
 /// Threads: public calls from any thread. The core and the links are the loop thread's own.

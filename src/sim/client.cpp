@@ -115,6 +115,12 @@ void Client::carry_out(client::Duty& duty) {
       [&](const client::Delivered& d) { delivered(d); },
       [&](const client::Advanced& d) { advanced(d); },
       [&](const client::ObserveEnded& d) { observe_ended(d); },
+      [&](const client::NeedSession&) {
+        when_awake(scene_.now(), [this] {
+          const std::uint64_t high = rng_.next();
+          step(client::FreshSession{SessionId(high, rng_.next())});
+        });
+      },
       [&](const client::Event& d) { told(d); },
   };
   std::visit(on_duty, duty);

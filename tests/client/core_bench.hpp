@@ -223,6 +223,8 @@ class Bench {
   std::vector<Advanced> advanced;
   std::vector<ObserveEnded> ended;
   std::vector<Event> events;
+  int sessions_asked = 0;
+  bool gives_sessions = true;  ///< At once, when asked.
 
  private:
   static ClientOptions with_endpoints(ClientOptions options) {
@@ -252,6 +254,9 @@ class Bench {
       advanced.push_back(std::move(*advance));
     } else if (auto* end = std::get_if<ObserveEnded>(&duty)) {
       ended.push_back(std::move(*end));
+    } else if (std::holds_alternative<NeedSession>(duty)) {
+      ++sessions_asked;
+      if (gives_sessions) step(FreshSession{SessionId(++last_session_, 1)});
     } else if (auto* event = std::get_if<Event>(&duty)) {
       events.push_back(std::move(*event));
     }
@@ -261,6 +266,7 @@ class Bench {
   std::map<DialId, std::string> endpoints_;
   std::vector<DialId> admitted_;
   std::uint64_t last_call_ = 0;
+  std::uint64_t last_session_ = 0;
 
  public:
   ClientCore core;

@@ -266,6 +266,25 @@ TEST(Sessions, AnExpiryOnTheFirstAttemptsIsHealedByAFreshSession) {
   EXPECT_TRUE(bench.committed(two));
 }
 
+TEST(Sessions, AFreshSessionIsDrawnByTheShellAndCallsWaitForIt) {
+  Bench bench;
+  bench.gives_sessions = false;
+  const DialId dial = bench.admit_last();
+  bench.propose("one");
+  bench.refuse(dial, bench.last_proposal().number, ErrorCode::session_expired);
+  bench.pass_alive(500ms);
+  EXPECT_EQ(bench.sessions_asked, 1);
+  EXPECT_EQ(bench.proposals.size(), 1U);
+
+  bench.step(FreshSession{SessionId::named("drawn")});
+
+  ASSERT_EQ(bench.proposals.size(), 2U);
+  EXPECT_EQ(bench.last_proposal().session, SessionId::named("drawn"));
+  bench.step(FreshSession{SessionId::named("another")});  // Nobody asked.
+  bench.propose("two");
+  EXPECT_EQ(bench.last_proposal().session, SessionId::named("drawn"));
+}
+
 TEST(Sessions, AnExpiryAfterAnUnansweredAttemptIsUnknownAndNewCallsUseAFreshSession) {
   Bench bench;
   const DialId first = bench.admit_last();

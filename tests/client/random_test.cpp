@@ -101,6 +101,7 @@ class World {
         [&](const Delivered& one) { delivered(one); },
         [](const Advanced&) {},
         [](const ObserveEnded&) { ADD_FAILURE() << "the observe ended"; },
+        [&](const NeedSession&) { step(FreshSession{SessionId(rng_.next(), 1)}); },
         [&](const Event& event) {
           if (event.kind == EventKind::resumed) ++seen.resumes;
         },
