@@ -101,6 +101,15 @@ void ClientCore::admit(Instant now, Link& link, wire::Welcome welcome, Duties& d
   if (cluster_ && welcome.cluster != *cluster_) {
     return give_up(now, link, "belongs to another cluster, " + welcome.cluster.text(), duties);
   }
+  const auto same_server = [&](const Link& other) {
+    return other.state == Link::State::admitted && other.welcome->server == welcome.server;
+  };
+  if (!welcome.server.is_none() && std::any_of(links_.begin(), links_.end(), same_server)) {
+    // Two addresses of one server: a link to stand by there would survive nothing.
+    constexpr Duration other_name_rest = std::chrono::seconds(10);
+    rotation_.hold_off(link.endpoint, now + other_name_rest);
+    return give_up(now, link, "is " + welcome.server_name + ", which has a link already", duties);
+  }
   cluster_ = welcome.cluster;
   link.state = Link::State::admitted;
   link.admitted_at = now;

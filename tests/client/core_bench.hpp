@@ -113,8 +113,10 @@ class Bench {
 
   // What a server does.
 
-  [[nodiscard]] wire::Welcome a_welcome() const {
+  /// Of the server at "ws://a", unless told otherwise.
+  [[nodiscard]] wire::Welcome a_welcome(const std::string& endpoint = "ws://a") const {
     wire::Welcome welcome;
+    welcome.server = NodeId::named(endpoint);
     welcome.server_name = "a";
     welcome.cluster = ClusterId::named("cluster");
     welcome.history = HistoryId::named("history");
@@ -129,7 +131,7 @@ class Bench {
   DialId admit(DialId dial) {
     step(Dialed{dial});
     admitted_.push_back(dial);
-    hear(dial, a_welcome());
+    hear(dial, a_welcome(endpoint(dial)));
     return dial;
   }
   /// Waits for the next dial, at most a few seconds, and admits it.

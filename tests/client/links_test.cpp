@@ -371,6 +371,24 @@ TEST(Links, StandbysAreAdmittedOnDistinctEndpointsAndCarryNothing) {
   EXPECT_TRUE(bench.open.contains(standby));
 }
 
+TEST(Links, AStandbyOnTheSameServerUnderAnotherNameIsLeft) {
+  Bench bench(options_for({"ws://a", "ws://alias-of-a", "ws://b"}, 2));
+  const DialId used = bench.admit(bench.dials[0].first);
+  const DialId alias = bench.dials[1].first;
+  bench.step(Dialed{alias});
+
+  bench.hear(alias, bench.a_welcome());
+
+  EXPECT_TRUE(bench.open.contains(used));
+  EXPECT_FALSE(bench.open.contains(alias));
+  bench.pass(50ms);
+  EXPECT_EQ(bench.dials.back().second, "ws://b");
+  const DialId standby = bench.admit_last();
+  bench.pass_alive(20s);
+  EXPECT_TRUE(bench.open.contains(standby));
+  EXPECT_EQ(bench.dials.size(), 3U);
+}
+
 TEST(Links, AStandbyTakesOverInTheSameStep) {
   Bench bench(options_for({"ws://a", "ws://b", "ws://c"}, 2));
   const DialId used = bench.admit(bench.dials[0].first);
