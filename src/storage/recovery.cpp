@@ -206,7 +206,6 @@ class Recovery {
   std::optional<FileInfo> leftover_;    ///< Begun in favour of the active one, and never sealed to.
   std::string broken_;                  ///< Why the batch behind the candidate is not sound.
   std::uint64_t dropped_bytes_ = 0;
-  bool torn_header_ = false;  ///< The header of the torn batch is whole.
   std::size_t batches_ = 0;
   std::size_t batches_here_ = 0;  ///< In the active segment.
 };
@@ -374,7 +373,6 @@ void Recovery::apply_candidate() {
 }
 
 // Behind the last sound batch of the active segment: nothing, or the torn batch that a crash left.
-// Its header alone proves that a batch was begun there, and so that the one before it was synced.
 Status Recovery::classify_end(Window& window) {
   const std::uint64_t end = impl_->active.end;
   for (std::uint64_t offset = end; offset < impl_->active.seal_offset(); offset += block_bytes) {
@@ -382,9 +380,7 @@ Status Recovery::classify_end(Window& window) {
     if (!block) return Error(block.error());
     if (all_zero(*block)) continue;
     dropped_bytes_ = offset + block_bytes - end;
-    if (!decode_batch_header(*block, impl_->active.id, offset)) continue;
-    torn_header_ = offset == end;
-    if (torn_header_) continue;
+    if (offset == end || !decode_batch_header(*block, impl_->active.id, offset)) continue;
     return damaged(window.file().name, end,
                    broken_ + ", and a later batch is at offset " + std::to_string(offset));
   }
@@ -447,11 +443,10 @@ Status Recovery::remove_leftover() {
 }
 
 // Until a batch beyond the copies was begun, the seal may be in the page cache only. Once one was,
-// the seal is durable, and must not be put at risk again: a torn seal before a begun batch would be
-// taken for damage.
+// of which anything at all tells that is not zero, the seal is durable, and must not be put at risk
+// again: without it the copies would no longer be part of the log.
 Status Recovery::renew_seal() {
-  if (!previous_ || batches_here_ > header_.copies) return Done{};
-  if (torn_header_ && batches_here_ == header_.copies) return Done{};
+  if (!previous_ || batches_here_ > header_.copies || dropped_bytes_ > 0) return Done{};
   const auto& [before, seal] = *previous_;
   ActiveSegment ended = before;
   ended.end = seal.end;

@@ -51,6 +51,10 @@ class CrashDisk final : public Disk {
   /// fails has reached the page cache: what a power cut then leaves of it is a matter of choice.
   void die_after(std::size_t count) { left_ = count; }
   void revive() { left_.reset(); }
+  /// A sync that dies leaves its blocks old, new or garbage on the disk, and the page cache calls
+  /// them clean: nobody will write them again, and whoever reads them before the next power cut
+  /// finds them new. (So does Linux after a failed fsync.)
+  void call_pages_of_a_failed_sync_clean(Choose choose) { on_failed_sync_ = std::move(choose); }
   [[nodiscard]] bool died() const { return left_ == 0 && died_; }
   [[nodiscard]] std::size_t performed() const { return performed_; }
 
@@ -66,13 +70,11 @@ class CrashDisk final : public Disk {
     }
     replaced_.clear();
     for (auto& [name, file] : files_) {
-      for (auto& [block, old] : file.unsynced) {
-        const std::uint64_t choice = choose(3);
-        const std::size_t offset = block * block_bytes;
-        if (choice == 0) file.cached.replace(offset, block_bytes, old);
-        if (choice == 2) file.cached.replace(offset, block_bytes, garbage(name, block));
+      let_go_of_unsynced(name, file, choose);
+      for (const auto& [block, kept] : file.called_clean) {
+        file.cached.replace(block * block_bytes, block_bytes, kept);
       }
-      file.unsynced.clear();
+      file.called_clean.clear();
     }
   }
 
@@ -104,8 +106,20 @@ class CrashDisk final : public Disk {
  private:
   struct File {
     std::string cached;
-    std::map<std::uint64_t, std::string> unsynced;  ///< What the disk holds of these blocks.
+    std::map<std::uint64_t, std::string> unsynced;      ///< What the disk holds of these blocks.
+    std::map<std::uint64_t, std::string> called_clean;  ///< And of these, which no sync will write.
   };
+
+  // From here on the disk holds of each unsynced block what was there, what was written, or
+  // garbage.
+  void let_go_of_unsynced(const FileName& name, File& file, const Choose& choose) {
+    for (auto& [block, old] : file.unsynced) {
+      const std::uint64_t choice = choose(3);
+      if (choice == 0) file.called_clean[block] = std::move(old);
+      if (choice == 2) file.called_clean[block] = garbage(name, block);
+    }
+    file.unsynced.clear();
+  }
 
   // A creation or removal that dies has not happened; a sync that dies has promised nothing.
   void apply(const DiskOp& op, bool complete) {
@@ -113,11 +127,13 @@ class CrashDisk final : public Disk {
         [&](const CreateZeroed& create) {
           if (!complete) return;
           remember(create.file);
-          files_[create.file] = {std::string(create.bytes, '\0'), {}};
+          files_[create.file] = {std::string(create.bytes, '\0'), {}, {}};
         },
         [&](const WriteAt& write) { apply_write(write); },
         [&](const SyncData& sync) {
-          if (complete) files_.at(sync.file).unsynced.clear();
+          File& file = files_.at(sync.file);
+          if (complete) file.unsynced.clear();
+          if (!complete && on_failed_sync_) let_go_of_unsynced(sync.file, file, on_failed_sync_);
         },
         [&](const SyncDirectory&) {
           if (complete) replaced_.clear();
@@ -137,7 +153,9 @@ class CrashDisk final : public Disk {
       KUILT_CHECK(offset + piece.size() <= file.cached.size());
       for (std::uint64_t block = offset / block_bytes; block * block_bytes < offset + piece.size();
            ++block) {
-        file.unsynced.emplace(block, file.cached.substr(block * block_bytes, block_bytes));
+        const auto clean = file.called_clean.extract(block);
+        file.unsynced.emplace(
+            block, clean ? clean.mapped() : file.cached.substr(block * block_bytes, block_bytes));
       }
       file.cached.replace(offset, piece.size(), piece.text());
       offset += piece.size();
@@ -163,6 +181,7 @@ class CrashDisk final : public Disk {
   std::map<FileName, File> files_;
   std::map<FileName, std::optional<File>> replaced_;  ///< Until the directory is synced.
   std::optional<std::size_t> left_;
+  Choose on_failed_sync_;  ///< None: what a failed sync leaves unsynced is written by the next one.
   bool died_ = false;
   std::size_t performed_ = 0;
   Rng noise_{99};

@@ -2,11 +2,32 @@
 // hits.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/storage/crash_disk.hpp"
 #include "tests/storage/log_fixture.hpp"
 
 namespace kuilt::storage {
 namespace {
+
+/// Keeps the names of the files that are written.
+class RecordingDisk final : public Disk {
+ public:
+  explicit RecordingDisk(MemoryDisk& disk) : disk_(disk) {}
+  Status perform(const DiskOp& op) override {
+    if (const auto* write = std::get_if<WriteAt>(&op)) written_.insert(write->file);
+    return disk_.perform(op);
+  }
+  Result<std::vector<FileInfo>> list() override { return disk_.list(); }
+  Result<Bytes> read(const FileName& file, std::uint64_t offset, std::size_t bytes) override {
+    return disk_.read(file, offset, bytes);
+  }
+  [[nodiscard]] const std::set<FileName>& written() const { return written_; }
+
+ private:
+  MemoryDisk& disk_;
+  std::set<FileName> written_;
+};
 
 /// What a log should hold.
 struct Model {
@@ -224,6 +245,7 @@ raft::Write random_write(Rng& rng, const Model& model) {
 
 /// One life of a process: recovers, writes, and dies somewhere. False: the test has failed.
 bool live(World& world, Rng& rng) {
+  world.disk.call_pages_of_a_failed_sync_clean(rng.chance(50) ? random_choices(rng) : Choose());
   world.disk.die_after(rng.chance(20) ? rng.below(12) : 12 + rng.below(60));
   if (world.recover()) {
     for (int i = 0; i < 40; ++i) {
@@ -253,6 +275,70 @@ TEST(Crash, RandomLivesAndDeathsLoseNothingAndInventNothing) {
 
     ASSERT_TRUE(world.recover());
   }
+}
+
+// The recovered batch is in the page cache and in its copy, nowhere else: what makes the copy part
+// of the log must outlive every restart, however those end.
+TEST(Crash, ABatchWhoseFirstSyncFailedOutlivesAnyTwoPowerCutsDuringIdleRestarts) {
+  const auto always = [](std::uint64_t choice) {
+    return [choice](std::uint64_t bound) { return std::min(choice, bound - 1); };
+  };
+  World acknowledged;
+  ASSERT_TRUE(acknowledged.create());
+  const std::vector writes{write_of(1, 1, 1), write_of(2, 2, 1)};
+  ASSERT_TRUE(acknowledged.write(std::span(writes).first(1)));
+  acknowledged.disk.call_pages_of_a_failed_sync_clean(always(0));
+  acknowledged.disk.die_after(1);
+  ASSERT_FALSE(acknowledged.write(std::span(writes).last(1)));
+  acknowledged.disk.revive();
+  acknowledged.disk.call_pages_of_a_failed_sync_clean({});
+  ASSERT_TRUE(acknowledged.recover());
+  ASSERT_EQ(acknowledged.acknowledged.last(), 2u);
+
+  for (std::uint64_t code = 0; code < 9 * 12 * 12; ++code) {
+    World world = acknowledged;
+    const std::uint64_t left = code / 144;
+    for (const auto& [count, choice] : {std::pair(code % 12, left % 3),  //
+                                        std::pair(code / 12 % 12, left / 3)}) {
+      world.disk.die_after(count);
+      (void)world.recover();
+      world.disk.cut_power(always(choice));
+      world.disk.revive();
+    }
+    ASSERT_TRUE(world.recover()) << code;
+  }
+}
+
+// A seal that a power cut garbles on its way is as good as none; with a batch behind the copies
+// that only the seal makes part of the log, that batch would be lost.
+TEST(Crash, ASealIsNotWrittenAgainOnceAnythingWasBegunBehindTheCopies) {
+  const WalOptions options = small_segments();
+  MemoryDisk memory;
+  ASSERT_TRUE(write_all(*new_log(memory, options), memory, write_of(1, 2, 1, 1)));
+  ASSERT_TRUE(reopen(memory, options));  // Segment 2: header, copy, mark; segment 1 is sealed.
+  memory.contents(segment_name(2))->replace(2 * block_bytes, block_bytes, block_bytes, 'x');
+  RecordingDisk disk(memory);
+
+  const auto log = reopen(disk, options);
+
+  ASSERT_TRUE(log) << log.error().message();
+  EXPECT_EQ(log->entries(), write_of(1, 2, 1).entries);
+  EXPECT_FALSE(disk.written().contains(segment_name(1)));
+  EXPECT_TRUE(disk.written().contains(segment_name(3)));
+}
+
+// The positive control: with nothing begun behind it, the seal may be in the page cache only.
+TEST(Crash, ASealThatNothingIsBehindIsWrittenAgain) {
+  const WalOptions options = small_segments();
+  MemoryDisk memory;
+  ASSERT_TRUE(write_all(*new_log(memory, options), memory, write_of(1, 2, 1, 1)));
+  ASSERT_TRUE(reopen(memory, options));
+  memory.contents(segment_name(2))->replace(2 * block_bytes, block_bytes, block_bytes, '\0');
+  RecordingDisk disk(memory);
+
+  ASSERT_TRUE(reopen(disk, options));
+
+  EXPECT_TRUE(disk.written().contains(segment_name(1)));
 }
 
 // A client that proposes the very bytes of the log can't make a torn batch look like damage: each
