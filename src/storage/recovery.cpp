@@ -236,6 +236,11 @@ Status Recovery::read_chain() {
     if (auto status = read_batches(window, limit); !status) return status;
     if (!*seal) {
       if (auto status = classify_end(window); !status) return status;
+      // Copies are synced before the seal that makes them part of the log is written.
+      if (previous_ && batches_here_ < header_.copies) {
+        return damaged(file->name, impl_->active.end,
+                       broken_ + ": this is the copy that the seal before it vouches for");
+      }
       if (files->end() - file > 2) {
         return damaged(file->name, impl_->active.seal_offset(),
                        "not sealed, and more than one segment follows");

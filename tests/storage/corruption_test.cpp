@@ -170,6 +170,22 @@ TEST_F(Corruption, ABlockThatStrayedFromItsPlaceIsNoBatch) {
   expect_refused(ErrorCode::corrupt, HasSubstr("offset 12288"));
 }
 
+// Recovery copied entry 24 and synced it before it sealed segment 3, which ends before it.
+TEST_F(Corruption, ADamagedCopyBehindASealIsNeverTorn) {
+  ASSERT_TRUE(reopen(disk_, options_));
+  segment(4).replace(2 * 4096, 4096, 4096, '\0');  // The mark, which would vouch for it too.
+  flip(4, 4096 + 200);
+  expect_refused(ErrorCode::corrupt, AllOf(HasSubstr("wal-0000000000000004, offset 4096"),
+                                           HasSubstr("bad checksum of entry 24"),
+                                           HasSubstr("the seal before it vouches for")));
+}
+
+TEST_F(Corruption, AMissingCopyBehindASealIsNamed) {
+  ASSERT_TRUE(reopen(disk_, options_));
+  segment(4).replace(4096, 2 * 4096, 2 * 4096, '\0');
+  expect_refused(ErrorCode::corrupt, HasSubstr("the seal before it vouches for"));
+}
+
 TEST_F(Corruption, AnEmptyDirectoryHoldsNoLog) {
   MemoryDisk empty;
   const auto log = reopen(empty, options_);
