@@ -8,20 +8,17 @@ namespace {
 
 // Long enough that no mark is written between two batches of a busy log.
 constexpr Duration idle_after = std::chrono::milliseconds(200);
-
-Status perform_all(storage::Disk& disk, const std::vector<storage::DiskOp>& ops) {
-  for (const storage::DiskOp& op : ops) {
-    if (Status status = disk.perform(op); !status) return status;
-  }
-  return Done{};
-}
+// A full disk is not asked for a segment with every batch.
+constexpr Duration prepare_pause = std::chrono::seconds(1);
 
 }  // namespace
 
-LogThread::LogThread(storage::Disk& disk, std::unique_ptr<storage::Wal> wal, Written written)
+LogThread::LogThread(storage::Disk& disk, std::unique_ptr<storage::Wal> wal, Written written,
+                     News news)
     : disk_(disk),
       wal_(std::move(wal)),
       written_(std::move(written)),
+      news_(std::move(news)),
       reader_(wal_->reader()),
       thread_([this] { run(); }) {}
 
@@ -62,7 +59,7 @@ void LogThread::run() {
     } else if (closing) {
       return;
     } else if (!marked) {
-      status = carry_out(wal_->plan_idle_mark());
+      status = write_mark();
       marked = true;
     }
     if (!status) return written_(std::move(status).error().within("write the log"));
@@ -77,9 +74,17 @@ Status LogThread::write_all(const std::vector<raft::Write>& writes) {
     if (Status status = carry_out(planned.batch); !status) return status;
     left = left.subspan(planned.taken);
     written_(planned.batch.through);
-    prepare_next_segment();
+    if (Status status = prepare_next_segment(); !status) return status;
   }
   return Done{};
+}
+
+// A mark spares the next start a segment, and promises nothing: where it would itself begin one,
+// it takes what was made ahead or is left out, for its sake no disk may run full.
+Status LogThread::write_mark() {
+  if (Status status = await_next_segment({}); !status) return status;
+  if (wal_->would_roll({}) && !wal_->next_segment_is_ready()) return Done{};
+  return carry_out(wal_->plan_idle_mark());
 }
 
 Status LogThread::carry_out(const storage::Batch& batch) {
@@ -100,29 +105,48 @@ Status LogThread::carry_out(const storage::Batch& batch) {
   return Done{};
 }
 
-void LogThread::prepare_next_segment() {
+Status LogThread::prepare_next_segment() {
   if (preparing_.valid()) {
-    if (preparing_.wait_for(Duration{}) == std::future_status::ready) finish_preparing();
-    return;
+    const bool ready = preparing_.wait_for(Duration{}) == std::future_status::ready;
+    return ready ? finish_preparing() : Status(Done{});
   }
-  if (prepare_failed_) return;
+  if (now() < prepare_again_) return Done{};
   std::vector<storage::DiskOp> ops = wal_->prepare_next_segment();
-  if (ops.empty()) return;
-  preparing_ = std::async(std::launch::async,
-                          [this, ops = std::move(ops)] { return perform_all(disk_, ops); });
-}
-
-// A failure is not yet one of the log: it is told when the segment is needed.
-void LogThread::finish_preparing() {
-  Status status = preparing_.get();
-  if (status) return wal_->next_segment_ready();
-  prepare_failed_ = std::move(status).error().within("make the next segment");
+  if (ops.empty()) return Done{};
+  preparing_ =
+      std::async(std::launch::async, [this, ops = std::move(ops)] { return prepare(ops); });
+  return Done{};
 }
 
 Status LogThread::await_next_segment(std::span<const raft::Write> writes) {
-  if (!wal_->would_roll(writes)) return Done{};
-  if (preparing_.valid()) finish_preparing();
-  if (prepare_failed_) return *prepare_failed_;
+  const bool needed = preparing_.valid() && wal_->would_roll(writes);
+  return needed ? finish_preparing() : Status(Done{});
+}
+
+LogThread::Prepared LogThread::prepare(const std::vector<storage::DiskOp>& ops) const {
+  Prepared prepared{Done{}};
+  for (const storage::DiskOp& op : ops) {
+    prepared.status = disk_.perform(op);
+    if (!prepared.status) return prepared;
+    prepared.created = prepared.created || std::holds_alternative<storage::CreateZeroed>(op);
+  }
+  return prepared;
+}
+
+// A file that can't be made is not yet a failure of the log: the batch that needs it makes it, or
+// fails. A directory whose sync failed is one (rule 12).
+Status LogThread::finish_preparing() {
+  Prepared prepared = preparing_.get();
+  if (prepared.status) {
+    prepare_failed_ = false;
+    wal_->next_segment_ready();
+    return Done{};
+  }
+  Error error = std::move(prepared.status).error().within("make the next segment of the log");
+  if (prepared.created) return error;
+  wal_->next_segment_failed();
+  prepare_again_ = now() + prepare_pause;
+  if (!std::exchange(prepare_failed_, true)) news_(error.message());
   return Done{};
 }
 

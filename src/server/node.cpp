@@ -37,8 +37,10 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
       disk_(std::move(parts.disk)),
       on_failed_(std::move(on_failed)),
       core_(machine_options(options_), std::move(parts.boots.machine), random_seed()),
-      log_(*disk_, std::move(parts.wal),
-           [this](Result<raft::WriteSeq> written) { on_written(std::move(written)); }),
+      log_(
+          *disk_, std::move(parts.wal),
+          [this](Result<raft::WriteSeq> written) { on_written(std::move(written)); },
+          std::move(parts.on_news)),
       reads_(log_) {
   start_shards(parts.boots.feed);
   peers_ = parts.connect_peers([this](cluster::Input input) { core_.put(std::move(input)); });

@@ -28,6 +28,7 @@ struct NodeParts {
   std::shared_ptr<storage::Disk> disk;
   std::unique_ptr<storage::Wal> wal;
   cluster::BootBuilder::Boots boots;
+  std::function<void(const std::string&)> on_news;  ///< Lines for people; any thread.
   /// Makes the way to the other voters; inputs may come before the core runs.
   std::function<std::unique_ptr<PeerTransport>(ToCore)> connect_peers;
 };

@@ -303,7 +303,8 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents&
   auto connect = peers_over(record.members.size() > 1 ? links : nullptr, facts, events);
   return std::make_unique<Node>(
       NodeParts{std::move(options), std::move(facts), directory, *std::move(disk),
-                std::move(recovery->wal), std::move(recovery->boots), std::move(connect)},
+                std::move(recovery->wal), std::move(recovery->boots), events.on_news,
+                std::move(connect)},
       events.on_failed);
 }
 
@@ -345,7 +346,7 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options,
   };
   return std::make_unique<Node>(
       NodeParts{std::move(options), std::move(facts), directory, disk, std::move(recovery->wal),
-                std::move(recovery->boots), connect},
+                std::move(recovery->boots), events.on_news, connect},
       events.on_failed);
 }
 

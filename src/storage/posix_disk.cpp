@@ -26,6 +26,16 @@ constexpr std::string_view unfinished_prefix = ".new-";
 
 std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(offset); }
 
+// Asks for the room first, so that a full disk is known before anything is written.
+Status reserve(const File& file, const std::string& path, std::uint64_t bytes) {
+  do {
+    errno = ::posix_fallocate(file.get(), 0, static_cast<off_t>(bytes));
+  } while (errno == EINTR);
+  // Where the file system can't reserve, the zeros will tell.
+  if (errno == 0 || errno == EOPNOTSUPP || errno == EINVAL) return Done{};
+  return system_error("make " + std::to_string(bytes) + " bytes of " + path);
+}
+
 Status write_zeros(const File& file, const std::string& path, std::uint64_t bytes) {
   static const std::string zeros(zeros_bytes, '\0');
   std::uint64_t synced = 0;
@@ -177,13 +187,8 @@ Status PosixDisk::Impl::create(const CreateZeroed& op) {
   const std::string unfinished = path_of(std::string(unfinished_prefix) + op.file);
   const File file = open_file(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (!file.is_open()) return directory_error("create " + unfinished);
-  // Asks for the room first, so that a full disk is known before anything is written.
-  const int refused = ::posix_fallocate(file.get(), 0, static_cast<off_t>(op.bytes));
-  errno = refused;
-  Status status =
-      refused == 0 || refused == EOPNOTSUPP || refused == EINVAL
-          ? write_zeros(file, unfinished, op.bytes)
-          : Status(system_error("make " + std::to_string(op.bytes) + " bytes of " + unfinished));
+  Status status = reserve(file, unfinished, op.bytes);
+  if (status) status = write_zeros(file, unfinished, op.bytes);
   if (status && ::rename(unfinished.c_str(), path_of(op.file).c_str()) != 0) {
     status = system_error("rename " + unfinished);
   }

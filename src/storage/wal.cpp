@@ -170,6 +170,13 @@ void Wal::next_segment_ready() {
   impl_->next_file->ready = true;
 }
 
+void Wal::next_segment_failed() {
+  KUILT_CHECK(impl_->next_file && !impl_->next_file->ready);
+  impl_->next_file.reset();
+}
+
+bool Wal::next_segment_is_ready() const { return impl_->next_file && impl_->next_file->ready; }
+
 void Wal::done() { impl_->done(); }
 
 std::shared_ptr<const Wal::Reader> Wal::reader() const {

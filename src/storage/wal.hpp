@@ -87,10 +87,15 @@ class Wal {
 
   /// Operations that make the next segment's file ahead of time, so that no write waits for its
   /// zeros; empty if that is done or under way, or the active segment is not yet half full. The
-  /// owner may run them on any thread, and says `next_segment_ready()` when they have succeeded.
-  /// While they run, `plan` may not be called with writes that `would_roll`.
+  /// owner may run them on any thread, and says `next_segment_ready()` when they have succeeded, or
+  /// `next_segment_failed()` when the file could not be created: then a later call asks for it
+  /// again, and a batch that needs it creates it. While they run, neither `plan` with writes that
+  /// `would_roll` may be called, nor `plan_idle_mark` if no writes at all would.
   std::vector<DiskOp> prepare_next_segment();
   void next_segment_ready();
+  void next_segment_failed();
+  [[nodiscard]] bool next_segment_is_ready() const;
+  /// Whether a batch of these begins a segment; without any, whether a mark does.
   [[nodiscard]] bool would_roll(std::span<const raft::Write> writes) const;
 
   /// The batch that was planned last is durable: its entries may be read.

@@ -186,6 +186,23 @@ TEST(Wal, APreparedSegmentIsUsed) {
   EXPECT_EQ(log->recovered.last, Index(2));
 }
 
+TEST(Wal, ASegmentThatCouldNotBePreparedIsAskedForAgainAndMadeWhenNeeded) {
+  MemoryDisk disk;
+  const WalOptions options = small_segments();
+  const auto wal = new_log(disk, options);
+  ASSERT_TRUE(write_all(*wal, disk, write_of(1, 1, 1, 0, 20'000)));
+  const std::size_t operations = wal->prepare_next_segment().size();
+  ASSERT_GT(operations, 0U);
+
+  wal->next_segment_failed();
+
+  EXPECT_EQ(wal->prepare_next_segment().size(), operations);
+  wal->next_segment_failed();
+  EXPECT_FALSE(wal->next_segment_is_ready());
+  ASSERT_TRUE(write_all(*wal, disk, write_of(2, 2, 1, 0, 20'000)));
+  EXPECT_TRUE(reopen(disk, options));
+}
+
 TEST(Wal, ARecoveredLogIsNotGrownByIdleRestarts) {
   MemoryDisk disk;
   const WalOptions options = small_segments();
