@@ -56,11 +56,11 @@ void LogThread::run() {
       for (auto& order : orders) std::move(order.begin(), order.end(), std::back_inserter(writes));
       status = write_all(writes);
       marked = false;
-    } else if (closing) {
-      return;
     } else if (!marked) {
       status = write_mark();
       marked = true;
+    } else if (closing) {
+      return;
     }
     if (!status) return written_(std::move(status).error().within("write the log"));
   }

@@ -39,7 +39,7 @@ class LogThread final : public storage::RaftStorage {
 
   void submit(std::vector<raft::Write> writes) override;
   Result<std::vector<raft::Entry>> read(Index first, Index last, std::size_t bytes_max) override;
-  /// Finishes what was submitted, then joins.
+  /// Finishes what was submitted, marks the log synced, then joins.
   void stop();
 
   struct Figures {

@@ -148,6 +148,18 @@ TEST_F(LogOnADisk, AFullDiskStopsTheLogWithAnErrorAndNotAnAssertion) {
   EXPECT_THAT(error_->message(), HasSubstr("write the log"));
 }
 
+TEST_F(LogOnADisk, AMarkIsLeftOutWhereAFullDiskHasNoSegmentForIt) {
+  start([](TroubledDisk& disk) { disk.creations_to_fail = 1000; });
+  ASSERT_TRUE(write(batches_of_a_segment));
+
+  log_->stop();
+
+  EXPECT_FALSE(error_) << error_->message();
+  EXPECT_EQ(log_->figures().batches, batches_of_a_segment);
+  disk_.creations_to_fail = 0;
+  expect_everything_is_there();
+}
+
 TEST_F(LogOnADisk, ASegmentThatCouldNotBeMadeIsTriedAgain) {
   start([](TroubledDisk& disk) { disk.creations_to_fail = 1; });
 
@@ -169,6 +181,17 @@ TEST_F(LogOnADisk, AFailedSyncOfTheDirectoryIsNotTriedAgain) {
   EXPECT_EQ(error_->code(), ErrorCode::io);
   EXPECT_THAT(error_->message(), HasSubstr("make the next segment of the log: sync directory"));
   EXPECT_TRUE(news_.empty());
+}
+
+TEST_F(LogOnADisk, AStoppedLogIsMarkedAndItsNextStartNeedsNoNewSegment) {
+  start();
+  ASSERT_TRUE(write(2));
+
+  log_->stop();
+
+  EXPECT_EQ(log_->figures().batches, 3U);
+  expect_everything_is_there();
+  EXPECT_EQ(disk_.list()->size(), 1U);
 }
 
 }  // namespace
