@@ -28,6 +28,9 @@ struct Parameters {
   std::uint64_t sessions_per_principal_max = 100'000;
   Duration session_expiry = std::chrono::hours(24 * 7);  ///< Of log time, since its last entry.
   friend bool operator==(const Parameters&, const Parameters&) = default;
+
+  /// Of one entry in the log, at most: the largest command, and what is stored beside it.
+  [[nodiscard]] std::uint64_t stored_bytes_max() const { return command_bytes_max + 4096; }
 };
 
 /// The body of a configuration entry. The founding record is the first of them.

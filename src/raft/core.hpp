@@ -121,6 +121,7 @@ enum class Refusal : std::uint8_t {
   entry_term_grows_beyond_message,
   entry_terms_decrease,
   entry_kind_and_configuration_disagree,
+  entry_larger_than_allowed,  ///< By the cluster's configuration: no leader took it from a client.
   conflict_below_commit,
   acknowledges_beyond_log,
   answers_unknown_round,

@@ -26,6 +26,7 @@ std::string_view name_of(Refusal refusal) {
     case Refusal::entry_terms_decrease: return "entry_terms_decrease";
     case Refusal::entry_kind_and_configuration_disagree:
       return "entry_kind_and_configuration_disagree";
+    case Refusal::entry_larger_than_allowed: return "entry_larger_than_allowed";
     case Refusal::conflict_below_commit: return "conflict_below_commit";
     case Refusal::acknowledges_beyond_log: return "acknowledges_beyond_log";
     case Refusal::answers_unknown_round: return "answers_unknown_round";

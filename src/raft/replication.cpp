@@ -8,8 +8,8 @@
 namespace kuilt::raft {
 namespace {
 
-// What no sound leader sends, told from the message alone.
-Refusal malformed(const AppendRequest& request) {
+// What no sound leader of this cluster sends, told from the message alone.
+Refusal malformed(const AppendRequest& request, const Parameters& parameters) {
   if (request.prev.term > request.term) return Refusal::entry_term_grows_beyond_message;
   Position before = request.prev;
   for (const Entry& entry : request.entries) {
@@ -18,6 +18,9 @@ Refusal malformed(const AppendRequest& request) {
     if (entry.at.term < before.term) return Refusal::entry_terms_decrease;
     if ((entry.kind == EntryKind::configuration) != (entry.configuration != nullptr)) {
       return Refusal::entry_kind_and_configuration_disagree;
+    }
+    if (entry.stored.size() > parameters.stored_bytes_max()) {
+      return Refusal::entry_larger_than_allowed;
     }
     before = entry.at;
   }
@@ -33,7 +36,8 @@ Index last_verified(const AppendRequest& request) {
 // --- The follower's side ---
 
 Refusal Core::on_append_request(NodeId from, const AppendRequest& request, Output& out) {
-  if (const Refusal refusal = malformed(request); refusal != Refusal::none) return refusal;
+  const Refusal flaw = malformed(request, configuration_->parameters);
+  if (flaw != Refusal::none) return flaw;
   if (request.term < hard_.term) {
     // Makes a leader of the past step down. It answers no prev, so nobody can take it for a
     // rejection, not even a sender that has since come to lead our term.

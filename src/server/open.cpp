@@ -47,10 +47,9 @@ class SharedMemoryDisk final : public storage::Disk {
   storage::MemoryDisk disk_;
 };
 
-storage::WalOptions wal_options(const ServerOptions& options, const raft::Parameters& parameters) {
+storage::WalOptions wal_options(const ServerOptions& options) {
   storage::WalOptions wal;
   wal.segment_bytes = options.segment_bytes;
-  wal.record_bytes_max = parameters.command_bytes_max + 4096;
   return wal;
 }
 
@@ -285,12 +284,11 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents&
     auto record = found(options, self, links, boot, events);
     if (!record) return std::move(record).error().within("found the cluster");
     const storage::Identity identity{record->cluster, record->history, self};
-    Status status =
-        write_founding(**disk, wal_options(options, record->parameters), identity, *record);
+    Status status = write_founding(**disk, wal_options(options), identity, *record);
     if (status) status = directory->bind(record->cluster, record->history);
     if (!status) return std::move(status).error().within("write the founding record");
   }
-  auto recovery = recover(**disk, wal_options(options, {}), *directory->identity(), boot);
+  auto recovery = recover(**disk, wal_options(options), *directory->identity(), boot);
   if (!recovery) return std::move(recovery).error();
   const raft::Configuration& record = *recovery->boots.machine.raft.configuration;
   if (record.members.size() > 1 && !links) {
@@ -331,7 +329,7 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options,
     if (!posix) return std::move(posix).error();
     disk = *std::move(posix);
   }
-  const storage::WalOptions wal = wal_options(options, record.parameters);
+  const storage::WalOptions wal = wal_options(options);
   if (is_new) {
     Status status = write_founding(*disk, wal, identity, record);
     if (status && directory) status = directory->bind(record.cluster, record.history);

@@ -78,7 +78,6 @@ void draw_limits(Rng& rng, Plan& plan) {
 
   plan.wal.segment_bytes = one_of(rng, {std::uint64_t{1} << 17, std::uint64_t{1} << 18});
   plan.wal.batch_bytes_max = one_of(rng, {std::size_t{4} << 10, std::size_t{32} << 10});
-  plan.wal.record_bytes_max = std::size_t{8} << 10;
   plan.wal.tail_bytes_max = raft.tail_bytes_max;
 }
 

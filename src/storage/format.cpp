@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "storage/fields.hpp"
 
@@ -240,6 +241,7 @@ class BatchBody {
   }
 
   EncodedBatch finish(BatchHeader header) && {
+    KUILT_CHECK(bytes_ <= std::numeric_limits<std::uint32_t>::max());
     header.records = static_cast<std::uint32_t>(placed_.size());
     header.body_bytes = static_cast<std::uint32_t>(bytes_ - batch_header_bytes);
     header.digest = hash(BytesView(checksums_));

@@ -30,15 +30,6 @@ Share share_of(std::span<const raft::Write> writes, std::size_t bytes_max) {
   return share;
 }
 
-void check(std::span<const raft::Write> writes, std::size_t record_bytes_max) {
-  KUILT_CHECK(!writes.empty());
-  for (const raft::Write& write : writes) {
-    for (const raft::Entry& entry : write.entries) {
-      KUILT_CHECK(entry.stored.size() <= record_bytes_max);
-    }
-  }
-}
-
 }  // namespace
 
 SegmentId Wal::Impl::draw_id() {
@@ -138,7 +129,7 @@ Wal::Wal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Wal::~Wal() = default;
 
 Wal::Planned Wal::plan(std::span<const raft::Write> writes) {
-  check(writes, impl_->options.record_bytes_max);
+  KUILT_CHECK(!writes.empty());
   const Share share = share_of(writes, impl_->options.batch_bytes_max);
   const auto taken = writes.first(share.writes);
   // The header speaks for the batch as a whole: the last vote, and the highest commit that the log

@@ -18,7 +18,6 @@ namespace kuilt::storage {
 struct WalOptions {
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  ///< A batch never spans two segments.
   std::size_t batch_bytes_max = std::size_t{1} << 20;     ///< Unless one write alone is larger.
-  std::size_t record_bytes_max = (std::size_t{1} << 20) + 4096;  ///< One stored entry.
   std::size_t tail_bytes_max = std::size_t{64} << 20;  ///< Entries that recovery keeps in memory.
 };
 

@@ -128,6 +128,16 @@ TEST(Refusals, EntryTermsMayNotDecrease) {
   expect_obeyed(follower(), b, append(6, at(3, 4), {command(4, 5), command(5, 6)}));
 }
 
+TEST(Refusals, AnEntryLargerThanTheClusterAllowsIsRefusedByName) {
+  Entry largest = command(4, 4);
+  largest.stored = Bytes(std::string(three->parameters.stored_bytes_max(), 'x'));
+  Entry larger = command(4, 4);
+  larger.stored = Bytes(std::string(three->parameters.stored_bytes_max() + 1, 'x'));
+
+  expect_refused(follower(), b, append(4, at(3, 4), {larger}), Refusal::entry_larger_than_allowed);
+  expect_obeyed(follower(), b, append(4, at(3, 4), {largest}));
+}
+
 TEST(Refusals, ConfigurationEntryCarriesAConfigurationAndNoOtherDoes) {
   Entry bare = command(4, 4);
   bare.kind = EntryKind::configuration;
