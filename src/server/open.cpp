@@ -53,25 +53,36 @@ storage::WalOptions wal_options(const ServerOptions& options) {
   return wal;
 }
 
-/// The log to found on. A start that was cut short after this and before the directory was bound
-/// left one behind, maybe with the founding record in it.
-Result<storage::Wal::Opened> empty_log(storage::Disk& disk, const storage::WalOptions& options,
-                                       const storage::Identity& identity) {
-  auto made =
-      storage::Wal::create(disk, options, identity, Position{}, Rng(random_session().low()));
-  if (made) return storage::Wal::Opened{*std::move(made), {}};
-  if (made.error().code() != ErrorCode::invalid_argument) return std::move(made).error();
-  return storage::Wal::open(disk, options, identity, Rng(random_session().low()),
-                            [](const raft::Entry&, bool) -> Status { return Done{}; });
+std::string url_of(const ServerOptions& options) {
+  return options.advertise.empty() ? "ws://" + options.listen : options.advertise;
+}
+
+/// A founding that was cut short before the directory was bound. With the record in its log the
+/// cluster exists, for it was written only after all held it: the directory is bound to that one,
+/// whatever addresses this start was given. Without it nothing has happened yet, and the log goes:
+/// a directory that is not bound has never run.
+Status complete_founding(storage::DataDirectory& directory, storage::Disk& disk,
+                         const storage::WalOptions& options) {
+  if (directory.identity()) return Done{};
+  const auto owner = storage::Wal::owner(disk);
+  if (!owner) return Error(owner.error());
+  if (!*owner) return Done{};
+  const storage::Identity identity{(*owner)->cluster, (*owner)->history, *directory.node()};
+  auto opened = storage::Wal::open(disk, options, identity, Rng(random_session().low()),
+                                   [](const raft::Entry&, bool) -> Status { return Done{}; });
+  if (opened && opened->recovered.last > Index()) {
+    return directory.bind(identity.cluster, identity.history);
+  }
+  if (!opened && opened.error().code() != ErrorCode::corrupt) return std::move(opened).error();
+  return storage::Wal::remove(disk);
 }
 
 /// The founding record becomes the first entry, committed by agreement: all members hold it.
 Status write_founding(storage::Disk& disk, const storage::WalOptions& options,
                       const storage::Identity& identity, const raft::Configuration& record) {
-  auto log = empty_log(disk, options, identity);
-  if (!log) return std::move(log).error();
+  auto wal = storage::Wal::create(disk, options, identity, {}, Rng(random_session().low()));
+  if (!wal) return std::move(wal).error();
   const Position first{Index(1), Term(1)};
-  if (log->recovered.last >= first.index) return Done{};  // The cluster id is the record's digest.
   raft::Write write{.seq = raft::WriteSeq(1),
                     .hard = {first.term, NodeId{}},
                     .truncate_after = std::nullopt,
@@ -79,11 +90,11 @@ Status write_founding(storage::Disk& disk, const storage::WalOptions& options,
                     .commit = first.index};
   write.entries.push_back(wire::encode_configuration(
       first, LogTime{}, std::make_shared<const raft::Configuration>(record)));
-  const storage::Batch batch = log->wal->plan({&write, 1}).batch;
+  const storage::Batch batch = (*wal)->plan({&write, 1}).batch;
   for (const storage::DiskOp& op : batch.ops) {
     if (Status status = disk.perform(op); !status) return status;
   }
-  log->wal->done();
+  (*wal)->done();
   return Done{};
 }
 
@@ -129,8 +140,7 @@ Facts facts_of(const ServerOptions& options, const raft::Configuration& record, 
               .endpoints = {},
               .limits = limits_of(record.parameters),
               .client_heartbeat_interval = options.client_heartbeat_interval};
-  const std::string own = options.advertise.empty() ? "ws://" + options.listen : options.advertise;
-  facts.endpoints.push_back(own);
+  facts.endpoints.push_back(url_of(options));
   for (const raft::Member& member : record.members) {
     if (member.id != self) facts.endpoints.push_back(member.client_url);
   }
@@ -181,7 +191,7 @@ PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks
 Result<raft::Configuration> found(const ServerOptions& options, NodeId self,
                                   const std::shared_ptr<PeerLinks>& links, BootId boot,
                                   const NodeEvents& events) {
-  const std::string url = options.advertise.empty() ? "ws://" + options.listen : options.advertise;
+  const std::string url = url_of(options);
   if (options.found.size() > 1) return found_together(options, self, boot, url, *links, events);
   std::vector<raft::Member> alone = {{self, options.name, options.peer_listen, url, true}};
   return founding_record(std::move(alone), {});
@@ -272,6 +282,10 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents&
   const auto boot = random_id<BootId>();
   auto disk = storage::PosixDisk::open(directory->log_path());
   if (!disk) return std::move(disk).error();
+
+  if (Status status = complete_founding(*directory, **disk, wal_options(options)); !status) {
+    return std::move(status).error().within("complete the founding of the cluster");
+  }
 
   std::shared_ptr<PeerLinks> links;
   const bool has_peers = options.found.size() > 1 || !options.secret_file.empty();

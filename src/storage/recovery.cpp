@@ -527,6 +527,28 @@ Status clear_unfinished(Disk& disk) {
 
 }  // namespace
 
+Result<std::optional<Identity>> Wal::owner(Disk& disk) {
+  const auto segments = segments_in(disk);
+  if (!segments) return Error(segments.error());
+  if (segments->empty()) return std::optional<Identity>();
+  const auto block = disk.read(segments->front().name, 0, block_bytes);
+  if (!block) return Error(block.error());
+  const auto header = decode_segment_header(*block);
+  if (header) return std::optional(header->identity);
+  if (header.error().code() == ErrorCode::corrupt) return std::optional<Identity>();
+  return Error(header.error()).within(segments->front().name);
+}
+
+// The first segment goes last: until then the directory tells whose log this was.
+Status Wal::remove(Disk& disk) {
+  const auto segments = segments_in(disk);
+  if (!segments) return Error(segments.error());
+  for (auto file = segments->rbegin(); file != segments->rend(); ++file) {
+    if (auto status = disk.perform(RemoveFile{file->name}); !status) return status;
+  }
+  return disk.perform(SyncDirectory{});
+}
+
 Result<std::unique_ptr<Wal>> Wal::create(Disk& disk, const WalOptions& options,
                                          const Identity& identity, Position base, Rng rng) {
   if (auto status = clear_unfinished(disk); !status) {

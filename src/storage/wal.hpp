@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -69,6 +70,13 @@ class Wal {
   /// unsupported_format, io.
   static Result<Opened> open(Disk& disk, const WalOptions& options, const Identity& identity,
                              Rng rng, const EntrySink& sink);
+
+  /// Whose log the directory holds, by its first segment. None: no log, or none whose header is
+  /// sound. Writes nothing.
+  /// Errors: unsupported_format, io.
+  static Result<std::optional<Identity>> owner(Disk& disk);
+  /// Removes the log of `owner`. Only for one that nothing was promised of.
+  static Status remove(Disk& disk);
 
   /// Takes writes from the front, at most `batch_bytes_max` of them, and at least one; returns how
   /// many it took. One batch is one WriteAt and one SyncData, but for a new segment before it.

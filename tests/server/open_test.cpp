@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "storage/posix_directory.hpp"
+#include "storage/posix_disk.hpp"
+#include "storage/wal.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -37,6 +39,13 @@ class OpenNode : public testing::Test {
       std::this_thread::yield();
     }
     return false;
+  }
+
+  /// The log of `options_`, as a start leaves it that was killed before it bound its directory.
+  void copy_log_into_an_unbound_directory(const std::string& data, NodeId node) {
+    auto directory = storage::DataDirectory::open(data).or_throw();
+    directory->mint(node).or_throw();
+    fs::copy(fs::path(options_.data) / "log", directory->log_path(), fs::copy_options::recursive);
   }
 
   fs::path root_;
@@ -73,18 +82,79 @@ TEST_F(OpenNode, AFoundingThatWasCutShortBeforeTheDirectoryWasBoundIsCompleted) 
   first.reset();
   ServerOptions cut_short = options_;
   cut_short.data = (root_ / "cut").string();
-  {
-    auto directory = storage::DataDirectory::open(cut_short.data).or_throw();
-    directory->mint(before.id).or_throw();
-    fs::remove_all(directory->log_path());
-    fs::copy(fs::path(options_.data) / "log", directory->log_path(), fs::copy_options::recursive);
-  }
+  copy_log_into_an_unbound_directory(cut_short.data, before.id);
 
   auto again = open(cut_short);
 
   ASSERT_TRUE(again.has_value()) << again.error().message();
   EXPECT_EQ((*again)->status().cluster, before.cluster);
   EXPECT_TRUE(leads_within(**again, 10s));
+}
+
+// The record names the addresses of the first start; the cluster is that one nevertheless.
+TEST_F(OpenNode, AFoundingThatWasCutShortIsCompletedUnderOtherAddresses) {
+  auto first = open(options_).or_throw();
+  const ServerStatus before = first->status();
+  first.reset();
+  ServerOptions other = options_;
+  other.data = (root_ / "cut").string();
+  other.listen = "127.0.0.1:0";
+  other.peer_listen = "127.0.0.1:0";
+  other.name = "renamed";
+  copy_log_into_an_unbound_directory(other.data, before.id);
+
+  auto again = open(other);
+
+  ASSERT_TRUE(again.has_value()) << again.error().message();
+  EXPECT_EQ((*again)->status().cluster, before.cluster);
+  EXPECT_EQ((*again)->status().history, before.history);
+  EXPECT_TRUE(leads_within(**again, 10s));
+  again->reset();
+  EXPECT_EQ(open(other).or_throw()->status().cluster, before.cluster);
+}
+
+TEST_F(OpenNode, AFoundingThatWasCutShortBeforeItsRecordWasWholeStartsOver) {
+  const NodeId node = NodeId::named("n");
+  {
+    auto directory = storage::DataDirectory::open(options_.data).or_throw();
+    directory->mint(node).or_throw();
+    auto disk = storage::PosixDisk::open(directory->log_path()).or_throw();
+    const storage::Identity planned{ClusterId::named("x"), HistoryId::named("x"), node};
+    const storage::WalOptions small{.segment_bytes = std::uint64_t{1} << 20};
+    storage::Wal::create(*disk, small, planned, {}, Rng(1)).or_throw();
+    const storage::FileName segment = disk->list().or_throw().front().name;
+    disk->perform(storage::WriteAt{segment, 8192, {Bytes(std::string("torn"))}}).or_throw();
+    // As a look at it leaves it, which was cut short in turn: sealed, and what follows removed.
+    const auto nothing = [](const raft::Entry&, bool) -> Status { return Done{}; };
+    storage::Wal::open(*disk, small, planned, Rng(2), nothing).or_throw();
+    ASSERT_EQ(disk->list().or_throw().size(), 2U);
+    disk->perform(storage::RemoveFile{disk->list().or_throw().back().name}).or_throw();
+  }
+
+  auto node_of_one = open(options_);
+
+  ASSERT_TRUE(node_of_one.has_value()) << node_of_one.error().message();
+  EXPECT_EQ((*node_of_one)->status().id, node);
+  EXPECT_NE((*node_of_one)->status().cluster, ClusterId::named("x"));
+  EXPECT_TRUE(leads_within(**node_of_one, 10s));
+}
+
+TEST_F(OpenNode, ALogOfAnotherNodeIsNeitherTakenNorRemoved) {
+  open(options_).or_throw();
+  ServerOptions other = options_;
+  other.data = (root_ / "other").string();
+  copy_log_into_an_unbound_directory(other.data, NodeId::named("stranger"));
+  const auto files = [&other] {
+    return std::distance(fs::directory_iterator(fs::path(other.data) / "log"),
+                         fs::directory_iterator());
+  };
+  const auto before = files();
+
+  const auto node = open(other);
+
+  ASSERT_FALSE(node.has_value());
+  EXPECT_EQ(node.error().code(), ErrorCode::directory_of_another);
+  EXPECT_EQ(files(), before);
 }
 
 TEST_F(OpenNode, ASecondNodeOnTheSameDirectoryIsRefusedByName) {
