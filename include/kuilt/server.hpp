@@ -55,7 +55,9 @@ struct ServerOptions {
 /// How `ServerCluster::in_process` is made.
 struct InProcessOptions {
   std::size_t voters = 3;
-  std::string directory;  ///< Each voter's data in a folder below it. Empty: in memory only.
+  /// Each voter's data in a folder below it; made if need be, its parent must exist. What an
+  /// earlier cluster left there goes on. Empty: in memory only.
+  std::string directory;
 };
 
 /// What one server knows of itself and of the cluster, a few milliseconds old at most.
@@ -93,8 +95,10 @@ class ServerCluster {
   static Result<ServerCluster> open(ServerOptions options);
 
   /// m voters in this process, over the same codecs and the same log, on free loopback ports.
-  /// An even number, or more than 7, works, and warns why not.
-  /// Errors: invalid_argument (no voter), and those of `open`.
+  /// An even number, or more than 7, works, and warns why not. On the directory of an earlier
+  /// cluster it is that cluster, on other ports.
+  /// Errors: invalid_argument (no voter; another number than the directory holds), directory_lost
+  /// (one of the voters' folders is gone or new), and those of `open`.
   static Result<ServerCluster> in_process(InProcessOptions options);
 
   /// Admits clients from now on.

@@ -1,6 +1,8 @@
 #include "server/open.hpp"
 
+#include <algorithm>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
@@ -217,6 +219,53 @@ Status resolve_ports(ServerOptions& options) {
   return Done{};
 }
 
+/// The node of a voter's directory; and what its log says of the cluster, if it is bound and
+/// nobody has said it yet.
+Result<NodeId> look_into(const ServerOptions& voter, std::optional<raft::Configuration>& record) {
+  auto directory = open_directory(voter.data);
+  if (!directory) return std::move(directory).error();
+  auto disk = storage::PosixDisk::open((*directory)->log_path());
+  if (!disk) return std::move(disk).error();
+  const NodeId node = *(*directory)->node();
+  if (Status status = complete_founding(**directory, **disk, wal_options(voter)); !status) {
+    return std::move(status).error();
+  }
+  if (record || !(*directory)->identity()) return node;
+  auto recovery =
+      recover(**disk, wal_options(voter), *(*directory)->identity(), random_id<BootId>());
+  if (!recovery) return std::move(recovery).error();
+  record = *recovery->boots.machine.raft.configuration;
+  return node;
+}
+
+/// Whether these directories are those of the voters in the record. All had their ids before the
+/// first was bound.
+Status complaint_about(const raft::Configuration& record, const std::vector<raft::Member>& found) {
+  if (record.members.size() != found.size()) {
+    return Error(ErrorCode::invalid_argument,
+                 "the directory holds a cluster of " + std::to_string(record.members.size()) +
+                     " voters, not of " + std::to_string(found.size()) +
+                     "; give the number that it was founded with");
+  }
+  for (const raft::Member& voter : found) {
+    const raft::Member* known = record.find(voter.id);
+    if (known == nullptr) {
+      return Error(ErrorCode::directory_lost,
+                   "cluster " + record.cluster.text() +
+                       " was founded with another data directory of voter " + voter.name +
+                       " (this one has node id " + voter.id.text() +
+                       "); a lost voter can't come back as the old member: bring the old "
+                       "directory back, or found a new cluster in another");
+    }
+    if (known->name != voter.name) {
+      return Error(ErrorCode::directory_of_another, "the directory of voter " + voter.name +
+                                                        " belongs to voter " + known->name +
+                                                        "; each has its own");
+    }
+  }
+  return Done{};
+}
+
 /// The links to other servers; null for a cluster of one.
 Result<std::shared_ptr<PeerLinks>> make_links(const ServerOptions& options, NodeId self,
                                               BootId boot, const NodeEvents& events) {
@@ -320,39 +369,52 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents&
       events.on_failed);
 }
 
-Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options,
-                                             const raft::Configuration& record, NodeId self,
-                                             const std::shared_ptr<VoterMesh>& mesh,
-                                             const NodeEvents& events) {
-  const storage::Identity identity{record.cluster, record.history, self};
-  std::shared_ptr<storage::DataDirectory> directory;
-  std::shared_ptr<storage::Disk> disk = std::make_shared<SharedMemoryDisk>();
-  bool is_new = true;
-  if (!options.data.empty()) {
-    auto opened = storage::DataDirectory::open(options.data);
-    if (!opened) return std::move(opened).error();
-    directory = *std::move(opened);
-    is_new = !directory->identity();
-    if (Status status = directory->check(identity); !is_new && !status) {
+Result<MeshPlan> plan_mesh(const std::vector<ServerOptions>& voters) {
+  MeshPlan plan;
+  std::optional<raft::Configuration> record;
+  std::vector<raft::Member> members;
+  for (const ServerOptions& voter : voters) {
+    auto node = voter.data.empty() ? random_id<NodeId>() : look_into(voter, record);
+    if (!node) return std::move(node).error().within("voter " + voter.name);
+    members.push_back({*node, voter.name, voter.name, "", true});
+    plan.client_urls[voter.name] = url_of(voter);
+  }
+  if (record) {
+    if (Status status = complaint_about(*record, members); !status) {
       return std::move(status).error();
     }
-    if (!directory->node()) {
-      if (Status status = directory->mint(self); !status) return std::move(status).error();
-    }
+  }
+  plan.record = record ? *std::move(record) : founding_record(std::move(members), {});
+  return plan;
+}
+
+Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPlan& plan,
+                                             const std::shared_ptr<VoterMesh>& mesh,
+                                             const NodeEvents& events) {
+  raft::Configuration live = plan.record;
+  for (raft::Member& member : live.members) member.client_url = plan.client_urls.at(member.name);
+  const NodeId self = std::ranges::find(live.members, options.name, &raft::Member::name)->id;
+  const storage::Identity identity{live.cluster, live.history, self};
+  std::shared_ptr<storage::DataDirectory> directory;
+  std::shared_ptr<storage::Disk> disk = std::make_shared<SharedMemoryDisk>();
+  if (!options.data.empty()) {
+    auto opened = open_directory(options.data);
+    if (!opened) return std::move(opened).error();
+    directory = *std::move(opened);
+    if (Status status = directory->check(identity); !status) return std::move(status).error();
     auto posix = storage::PosixDisk::open(directory->log_path());
     if (!posix) return std::move(posix).error();
     disk = *std::move(posix);
   }
-  const storage::WalOptions wal = wal_options(options);
-  if (is_new) {
-    Status status = write_founding(*disk, wal, identity, record);
-    if (status && directory) status = directory->bind(record.cluster, record.history);
+  if (!directory || !directory->identity()) {
+    Status status = write_founding(*disk, wal_options(options), identity, plan.record);
+    if (status && directory) status = directory->bind(identity.cluster, identity.history);
     if (!status) return std::move(status).error().within("write the founding record");
   }
   const auto boot = random_id<BootId>();
-  auto recovery = recover(*disk, wal, identity, boot);
+  auto recovery = recover(*disk, wal_options(options), identity, boot);
   if (!recovery) return std::move(recovery).error();
-  Facts facts = facts_of(options, record, self, boot);
+  Facts facts = facts_of(options, live, self, boot);
   const auto connect = [mesh, self](ToCore to_core) {
     return mesh->join(self, std::move(to_core));
   };

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kuilt/server.hpp"
 #include "server/node.hpp"
@@ -20,10 +22,21 @@ struct NodeEvents {
 /// founding servers), and starts the node. Errors: those of ServerCluster::open.
 Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents& events);
 
-/// A voter of a mesh in this process; `record` is the same for all. Without `options.data` its log
-/// is in memory only.
-Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options,
-                                             const raft::Configuration& record, NodeId self,
+/// The voters of a mesh in this process.
+struct MeshPlan {
+  raft::Configuration record;  ///< As it is in their logs: without addresses, for ports change.
+  std::map<std::string, std::string> client_urls;  ///< By name, as of now.
+};
+
+/// Looks into the directories of all voters: the cluster that they hold, or a new one. A voter
+/// without `data` is new, and its log will be in memory only.
+/// Errors: directory_lost, directory_of_another, invalid_argument (as many voters as founded it),
+/// and those of recovery.
+Result<MeshPlan> plan_mesh(const std::vector<ServerOptions>& voters);
+
+/// A voter of the plan, which `options.name` names.
+/// Errors: directory_of_another, and those of recovery.
+Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPlan& plan,
                                              const std::shared_ptr<VoterMesh>& mesh,
                                              const NodeEvents& events);
 

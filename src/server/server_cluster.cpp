@@ -13,9 +13,9 @@
 
 #include "kuilt/server.hpp"
 #include "server/admin.hpp"
-#include "server/founding.hpp"
 #include "server/node.hpp"
 #include "server/open.hpp"
+#include "storage/posix_file.hpp"
 
 namespace kuilt {
 
@@ -91,7 +91,11 @@ Result<ServerCluster> ServerCluster::in_process(InProcessOptions options) {
                  options.voters - 1);
   }
   auto impl = std::make_unique<Impl>();
-  std::vector<raft::Member> members;
+  if (!options.directory.empty()) {
+    if (Status status = storage::make_directory(options.directory); !status) {
+      return std::move(status).error();
+    }
+  }
   std::vector<ServerOptions> all;
   for (std::size_t i = 0; i < options.voters; ++i) {
     ServerOptions one;
@@ -102,15 +106,14 @@ Result<ServerCluster> ServerCluster::in_process(InProcessOptions options) {
     auto listen = server::with_real_port("127.0.0.1:0");
     if (!listen) return std::move(listen).error();
     one.listen = *std::move(listen);
-    members.push_back({NodeId::named(one.name), one.name, one.name, "ws://" + one.listen, true});
     all.push_back(std::move(one));
   }
-  const raft::Configuration record = server::founding_record(std::move(members), {});
+  const auto plan = server::plan_mesh(all);
+  if (!plan) return Error(plan.error());
   const auto mesh = std::make_shared<server::VoterMesh>();
   for (ServerOptions& one : all) {
     const std::string name = one.name;
-    auto node =
-        server::open_mesh_node(std::move(one), record, NodeId::named(name), mesh, impl->events());
+    auto node = server::open_mesh_node(std::move(one), *plan, mesh, impl->events());
     if (!node) return std::move(node).error().within("voter " + name);
     impl->members.push_back({name, *std::move(node)});
   }

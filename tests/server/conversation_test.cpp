@@ -9,7 +9,6 @@
 #include <boost/asio/io_context.hpp>
 
 #include "server/client_link.hpp"
-#include "server/founding.hpp"
 #include "server/open.hpp"
 #include "transport/seam.hpp"
 #include "wire/client_messages.hpp"
@@ -114,11 +113,9 @@ class Conversation : public testing::TestWithParam<Encoding> {
     options.listen = with_real_port("127.0.0.1:0").or_throw();
     options.segment_bytes = std::uint64_t{4} << 20;
     options.clients_max = clients_max;
-    const raft::Member self{NodeId::named("a"), "a", "a", "ws://" + options.listen, true};
-    node_ =
-        open_mesh_node(options, founding_record({self}, {}), self.id, std::make_shared<VoterMesh>(),
-                       {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}})
-            .or_throw();
+    node_ = open_mesh_node(options, plan_mesh({options}).or_throw(), std::make_shared<VoterMesh>(),
+                           {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}})
+                .or_throw();
     node_->admit_clients().or_throw();
   }
   /// A client that the server has welcomed.
