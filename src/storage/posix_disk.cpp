@@ -9,9 +9,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 #include <mutex>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "kuilt/detail/overloaded.hpp"
 #include "storage/posix_file.hpp"
@@ -22,6 +23,8 @@ namespace {
 constexpr std::size_t zeros_bytes = std::size_t{1} << 20;
 // A file of zeros is synced in pieces, so that the log's own sync never waits behind all of it.
 constexpr std::uint64_t unsynced_zeros_max = std::uint64_t{4} << 20;
+// A roll writes to two segments in turn; a sealed one is never written again.
+constexpr std::size_t open_files_max = 2;
 constexpr std::string_view unfinished_prefix = ".new-";
 
 std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(offset); }
@@ -135,6 +138,10 @@ Status make_directory(const std::string& path) {
 }
 
 struct PosixDisk::Impl {
+  struct Open {
+    FileName name;
+    std::shared_ptr<const File> file;
+  };
   explicit Impl(std::string path) : directory(std::move(path)) {}
 
   [[nodiscard]] std::string path_of(const FileName& file) const { return directory + "/" + file; }
@@ -145,11 +152,11 @@ struct PosixDisk::Impl {
   [[nodiscard]] Error poisoned_error(const FileName& file) const {
     return Error(ErrorCode::io, path_of(file) + ": an earlier write or sync of it failed");
   }
-  /// Open for writing, and kept so. The pointer stays good until the file is removed or made anew.
-  Result<const File*> writable(const FileName& file);
+  /// Open for writing, and kept so until others have been used more recently.
+  Result<std::shared_ptr<const File>> writable(const FileName& file);
   void forget(const FileName& file) {
     const std::lock_guard lock(mutex);
-    open.erase(file);
+    std::erase_if(open, [&file](const Open& one) { return one.name == file; });
   }
   Status poison_unless(const FileName& file, Status status) {
     if (status) return status;
@@ -165,19 +172,23 @@ struct PosixDisk::Impl {
   Status remove_unfinished();
 
   const std::string directory;
-  std::mutex mutex;  ///< Guards both below.
-  std::map<FileName, File> open;
+  std::mutex mutex;        ///< Guards both below.
+  std::vector<Open> open;  ///< The one used last at the end.
   std::set<FileName> poisoned;
 };
 
-Result<const File*> PosixDisk::Impl::writable(const FileName& file) {
+Result<std::shared_ptr<const File>> PosixDisk::Impl::writable(const FileName& file) {
   const std::lock_guard lock(mutex);
   if (poisoned.contains(file)) return poisoned_error(file);
-  const auto found = open.find(file);
-  if (found != open.end()) return &found->second;
-  File opened = open_file(path_of(file), O_WRONLY);
-  if (!opened.is_open()) return system_error("open " + path_of(file));
-  return &(open[file] = std::move(opened));
+  auto found = std::ranges::find(open, file, &Open::name);
+  if (found == open.end()) {
+    auto opened = std::make_shared<const File>(open_file(path_of(file), O_WRONLY));
+    if (!opened->is_open()) return system_error("open " + path_of(file));
+    if (open.size() == open_files_max) open.erase(open.begin());
+    found = open.insert(open.end(), {file, std::move(opened)});
+  }
+  std::rotate(found, found + 1, open.end());
+  return open.back().file;
 }
 
 // The file gets its name only when all its zeros are durable: whoever finds the name finds zeros.

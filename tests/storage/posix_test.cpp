@@ -54,6 +54,37 @@ class FileSizeLimit {
   rlimit before_{};
 };
 
+/// No more than `count` descriptors while it lives.
+class OpenFilesLimit {
+ public:
+  explicit OpenFilesLimit(rlim_t count) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit limit{count, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  ~OpenFilesLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(Posix, ALogOfManySegmentsHoldsFewFilesOpen) {
+  WalOptions options = small_segments();
+  options.segment_bytes = 4 * 4096;
+  const auto files = disk();
+  const auto wal = new_log(*files, options);
+  const auto used = std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                  std::filesystem::directory_iterator());
+  const OpenFilesLimit limit(static_cast<rlim_t>(used) + 8);
+
+  for (std::uint64_t i = 1; i <= 60; ++i) {
+    ASSERT_TRUE(write_all(*wal, *files, write_of(i, i, 1, i - 1))) << i;
+  }
+
+  EXPECT_GT(files->list()->size(), 25u);
+  EXPECT_EQ(read_whole(*files, *wal, Index(1), Index(60)), write_of(1, 60, 1).entries);
+}
+
 TEST_F(Posix, ALogOutlivesItsProcess) {
   const WalOptions options = small_segments();
   {
