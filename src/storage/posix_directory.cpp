@@ -127,6 +127,8 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& pa
   if (!locked) return std::move(locked).error();
   auto impl = std::make_unique<Impl>(Impl{path, std::move(*locked), {}});
   if (auto status = impl->load(); !status) return std::move(status).error();
+  // The identity that is found may have been renamed by a start that was killed before this sync.
+  if (auto status = sync_directory(path); !status) return std::move(status).error();
   return std::unique_ptr<DataDirectory>(new DataDirectory(std::move(impl)));
 }
 

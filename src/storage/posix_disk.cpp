@@ -29,6 +29,13 @@ constexpr std::string_view unfinished_prefix = ".new-";
 
 std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(offset); }
 
+// "/a/b", "/a/b/" and "/a/b//" lie in "/a/".
+std::string parent_of(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  const auto slash = path.find_last_of('/');
+  return slash == std::string_view::npos ? "." : std::string(path.substr(0, slash + 1));
+}
+
 // Asks for the room first, so that a full disk is known before anything is written.
 Status reserve(const File& file, const std::string& path, std::uint64_t bytes) {
   do {
@@ -127,14 +134,16 @@ Status sync_directory(const std::string& path) {
 }
 
 Status make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0) {
-    const auto slash = path.find_last_of('/');
-    const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    return sync_directory(parent);
-  }
+  const bool made = ::mkdir(path.c_str(), 0700) == 0;
   struct stat info{};
-  if (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return Done{};
-  return directory_error("make directory " + path);
+  const bool there =
+      made || (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode));
+  if (!there) return directory_error("make directory " + path);
+  // One that is there may have been made by a start that was killed before this sync. Where we may
+  // not even look at the parent, we can't have made it.
+  Status synced = sync_directory(parent_of(path));
+  if (!made && !synced && synced.error().code() == ErrorCode::directory_unwritable) return Done{};
+  return synced;
 }
 
 struct PosixDisk::Impl {

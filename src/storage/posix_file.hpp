@@ -35,7 +35,8 @@ class File {
 /// Opens, retrying when a signal interrupts. Not open on failure, with `errno` set.
 [[nodiscard]] File open_file(const std::string& path, int flags, unsigned mode = 0);
 Status sync_directory(const std::string& path);
-/// Makes the directory, unless it is there already, and its name durable in its parent.
+/// Makes the directory, unless it is there already, and its name durable in its parent, whoever
+/// made it.
 Status make_directory(const std::string& path);
 
 }  // namespace kuilt::storage

@@ -181,7 +181,7 @@ class Recovery {
 
   // Making durable.
   Status make_durable();
-  Status remove_leftover();
+  Status settle_names();
   Status renew_seal();
   Status continue_segment();
   Status continue_in_new_segment();
@@ -434,7 +434,7 @@ Status Recovery::check_leftover(const FileInfo& file) {
 }
 
 Status Recovery::make_durable() {
-  if (auto status = remove_leftover(); !status) return status;
+  if (auto status = settle_names(); !status) return status;
   if (auto status = renew_seal(); !status) return status;
   return dropped_bytes_ == 0 && (!candidate_ || batches_here_ <= header_.copies ||
                                  candidate_->batch.header.kind == BatchKind::mark)
@@ -442,9 +442,13 @@ Status Recovery::make_durable() {
              : continue_in_new_segment();
 }
 
-Status Recovery::remove_leftover() {
-  if (!leftover_) return Done{};
-  return perform_all(disk_, {RemoveFile{leftover_->name}, SyncDirectory{}});
+// The names that are found, and those that are no longer, may be so in memory only: the process
+// before was killed between an operation and its sync.
+Status Recovery::settle_names() {
+  std::vector<DiskOp> ops;
+  if (leftover_) ops.push_back(RemoveFile{leftover_->name});
+  ops.push_back(SyncDirectory{});
+  return perform_all(disk_, ops);
 }
 
 // Until a batch beyond the copies was begun, the seal may be in the page cache only. Once one was,
