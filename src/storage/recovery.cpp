@@ -257,8 +257,8 @@ Status Recovery::read_chain() {
 }
 
 Status Recovery::enter(const FileInfo& file) {
-  Window window(disk_, file);
-  auto block = window.get(0, static_cast<std::size_t>(std::min(block_bytes, file.bytes)));
+  // Not through a window: that would read its first piece a second time.
+  auto block = disk_.read(file.name, 0, block_bytes);
   if (!block) return std::move(block).error();
   auto header = decode_segment_header(*block);
   if (!header) {
@@ -405,7 +405,9 @@ Status Recovery::check_leftover(const FileInfo& file) {
   if (!block) return std::move(block).error();
   const auto header = decode_segment_header(*block);
   if (!header) {
-    if (header.error().code() != ErrorCode::corrupt) return Error(header.error());
+    if (header.error().code() != ErrorCode::corrupt) {
+      return Error(header.error()).within(file.name);
+    }
     const auto zero = is_zero_from(window, block_bytes);
     if (!zero) return Error(zero.error());
     return *zero ? Status(Done{})

@@ -213,6 +213,14 @@ TEST_F(Corruption, ANewerFormatIsRefused) {
   expect_refused(ErrorCode::unsupported_format, HasSubstr("format version 2"));
 }
 
+TEST_F(Corruption, ANewerFormatBehindTheActiveSegmentIsNamed) {
+  ASSERT_TRUE(disk_.perform(CreateZeroed{segment_name(4), 0}));
+  segment(4) = segment(3);
+  segment(4)[8] = 2;
+  expect_refused(ErrorCode::unsupported_format,
+                 AllOf(HasSubstr("format version 2"), HasSubstr("wal-0000000000000004")));
+}
+
 TEST_F(Corruption, AReaderChecksWhatItReads) {
   const auto reader = wal_->reader();
   flip(1, 3 * 4096 + 200);
