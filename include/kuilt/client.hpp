@@ -63,6 +63,11 @@ struct Receipt {
   Index index;
   Term term;
   bool duplicate = false;  ///< An earlier attempt had done it.
+  /// What `StateMachine::apply` returned for this entry, on the server that answered; the same on
+  /// every server. Unset where the servers have no state machine, and where the answering one no
+  /// longer keeps what it returned: that of a fresh commit is always kept, that of a duplicate for
+  /// a while. Unset too if more than 1 MiB of results wait for this client to read them.
+  std::optional<Bytes> result;
 };
 
 namespace detail {

@@ -333,7 +333,8 @@ void ClientShell::resolved(client::Resolved& duty) {
     pending_.erase(found);
   }
   if (!duty.result) return state->resolve(std::move(duty.result).error());
-  state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate});
+  state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate,
+                         duty.result->result});
 }
 
 void ClientShell::delivered(client::Delivered& duty) {

@@ -10,7 +10,8 @@
 //   name(number, name, member)     a string of at most name_bytes_max bytes: a room, a principal
 //   prose(number, name, member)    a string for people, which may hold anything (a file's name)
 //   internal(number, name, member) a string between servers only
-//   payload(number, name, member)  what a client proposed: opaque bytes, text in JSON if it is text
+//   payload(number, name, member)  what a client proposed, or an application's answer to it, which
+//                                  may be absent: opaque bytes, text in JSON if they are text
 //   entries(number, name, member)  public parts of entries
 //   one_of(name, member, Alternative<T>{number, name}...)
 #pragma once

@@ -74,6 +74,10 @@ class JsonReader {
   }
   void internal(std::uint32_t, std::string_view, std::string&) {}
   void payload(std::uint32_t number, std::string_view name, Bytes& value);
+  void payload(std::uint32_t number, std::string_view name, std::optional<Bytes>& value) {
+    const bool absent = find(name) == nullptr && find(std::string(name) + "_base64") == nullptr;
+    if (!absent) payload(number, name, value.emplace());
+  }
   void entries(std::uint32_t number, std::string_view name, std::vector<Bytes>& value) {
     std::vector<FeedEntry> decoded;
     field(number, name, decoded);

@@ -56,6 +56,10 @@ class JsonWriter {
     key(name, readable ? "" : "_base64");
     append_quoted(*out_, readable ? value.text() : std::string_view(to_base64(value)));
   }
+  template <std::same_as<std::optional<Bytes>> T>
+  void payload(std::uint32_t number, std::string_view name, const T& value) {
+    if (value) payload(number, name, value->view());
+  }
   // Pre: the parts are of commands, as all that a feed carries is.
   void entries(std::uint32_t number, std::string_view name, const std::vector<Bytes>& value) {
     std::vector<FeedEntry> decoded;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -32,6 +33,8 @@ struct Proposal {
 struct CommittedOutcome {
   Position at;
   bool duplicate = false;  ///< An earlier attempt under the same id had done it.
+  /// What the state machine of the server that answers returned. Never between servers.
+  std::optional<Bytes> result{};
   friend bool operator==(const CommittedOutcome&, const CommittedOutcome&) = default;
 };
 /// This attempt did not enter the log through the path that answers. `certain` says that no earlier

@@ -28,6 +28,7 @@ void describe(auto& visitor, Is<Proposal> auto& proposal) {
 void describe(auto& visitor, Is<CommittedOutcome> auto& outcome) {
   visitor.field(1, "at", outcome.at);
   visitor.field(2, "duplicate", outcome.duplicate);
+  visitor.payload(3, "result", outcome.result);
 }
 void describe(auto& visitor, Is<RefusedOutcome> auto& outcome) {
   visitor.field(1, "code", outcome.code);

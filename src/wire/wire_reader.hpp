@@ -109,7 +109,7 @@ class FieldReader {
   void internal(std::uint32_t number, std::string_view name_of_field, std::string& value) {
     name(number, name_of_field, value);
   }
-  template <Blob T>
+  template <class T>
   void payload(std::uint32_t number, std::string_view name, T& value) {
     field(number, name, value);
   }

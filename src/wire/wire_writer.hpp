@@ -104,6 +104,11 @@ class FieldWriter {
   void payload(std::uint32_t number, std::string_view name, BytesView value) {
     field(number, name, value);
   }
+  // Written even if it is empty: that is not the same as absent.
+  template <std::same_as<std::optional<Bytes>> T>
+  void payload(std::uint32_t number, std::string_view /*name*/, const T& value) {
+    if (value) delimited(number, *value);
+  }
   void entries(std::uint32_t number, std::string_view name, const std::vector<Bytes>& value) {
     field(number, name, value);
   }

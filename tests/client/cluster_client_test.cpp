@@ -53,6 +53,20 @@ TEST_P(Encodings, AProposalIsAcknowledgedAndObserved) {
   EXPECT_THAT(next_texts(seen, 1), ::testing::ElementsAre("move 1"));
 }
 
+TEST_P(Encodings, AReceiptHoldsTheResultThatCameWithTheAnswer) {
+  TinyServer plain(log);
+  TinyServer empty(log, Manners{.result = Bytes()});
+  TinyServer scores(log, Manners{.result = Bytes("score 7")});
+  const auto result_of = [this](const TinyServer& server) {
+    auto client = ClusterClient::connect({server.url()}, options()).or_throw();
+    return client.propose("move").get_for(patience).value().or_throw().result;
+  };
+
+  EXPECT_EQ(result_of(plain), std::nullopt);
+  EXPECT_EQ(result_of(empty), Bytes());
+  EXPECT_EQ(result_of(scores), Bytes("score 7"));
+}
+
 TEST_P(Encodings, AKilledServerCostsNeitherAGapNorARepeat) {
   auto first = std::make_unique<TinyServer>(log);
   TinyServer second(log);

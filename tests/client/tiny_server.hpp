@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -79,6 +80,7 @@ struct Manners {
   bool answers = true;               ///< Else proposals vanish, after they entered the log.
   bool garbage = false;              ///< The answer to an observe is no message at all.
   Duration heartbeat_interval = 1s;  ///< As the welcome says; none is ever sent.
+  std::optional<Bytes> result{};     ///< Of every proposal.
 };
 
 /// Threads: one of its own. Public calls from the test's.
@@ -164,7 +166,8 @@ class TinyServer {
     for (const wire::Proposal& one : propose.proposals) {
       bool duplicate = false;
       const Position at = log_.propose(one, duplicate);
-      answers.answers.push_back({one.number, wire::CommittedOutcome{at, duplicate}});
+      answers.answers.push_back(
+          {one.number, wire::CommittedOutcome{at, duplicate, manners_.result}});
     }
     if (manners_.answers) say(link, answers);
     for (auto& [key, other] : open_) feed(other);

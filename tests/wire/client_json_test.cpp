@@ -57,6 +57,26 @@ TEST(Json, ACommandThatIsNoTextTravelsAsBase64) {
   EXPECT_NE(frame.text().find(R"("command_base64":"/wE=")"), std::string::npos) << frame.text();
 }
 
+TEST(Json, AResultIsTextOrBase64AndAbsentIsNotEmpty) {
+  const auto answer = [](std::optional<Bytes> result) {
+    return ServerMessage(Answers{{{1, CommittedOutcome{{Index(17), Term(3)}, false, result}}}});
+  };
+  const auto begin = std::string(R"({"answers":{"answers":[{"number":1,"committed":{"at":)") +
+                     R"({"index":17,"term":3},"duplicate":false)";
+  const std::pair<std::optional<Bytes>, std::string> shown[] = {
+      {std::nullopt, begin + "}}]}}"},
+      {Bytes(), begin + R"(,"result":""}}]}})"},
+      {Bytes("ok"), begin + R"(,"result":"ok"}}]}})"},
+      {Bytes("\xff\x01"), begin + R"(,"result_base64":"/wE="}}]}})"}};
+  for (const auto& [result, json] : shown) {
+    EXPECT_EQ(encode_text(answer(result)), json);
+    EXPECT_EQ(decode_server(Bytes(json), Encoding::json).or_throw(), answer(result));
+  }
+  const Bytes both(begin + R"(,"result":"","result_base64":""}}]}})");
+  EXPECT_EQ(decode_server(both, Encoding::json).error().message(),
+            "field answers.answers[0].committed.result: either it or result_base64 must be given");
+}
+
 TEST(Json, NumbersThatJavaScriptWouldRoundAreStrings) {
   const std::uint64_t exact = std::uint64_t{1} << 53;
   Answers answers;

@@ -71,7 +71,8 @@ std::string frames() {
                ServerMessage(ObserveReply{"chess", ObserveVerdict::resumed, {}, 0, "", {}})) +
          shown("Client", ClientMessage(propose)) + shown("Server", ServerMessage(feed)) +
          shown("Server", ServerMessage(Answers{
-                             {{1, CommittedOutcome{{Index(17), Term(3)}, false}}, {2, busy}}})) +
+                             {{1, CommittedOutcome{{Index(17), Term(3)}, false, Bytes("legal")}},
+                              {2, busy}}})) +
          shown("Server", ServerMessage(ServerHeartbeat{{Index(17), Term(3)}, "a"})) +
          shown("Server", ServerMessage(Goodbye{
                              ErrorCode::draining, "restart", Duration(0), {"ws://b:7400"}}));

@@ -56,6 +56,10 @@ class AgainstProtobuf {
   void payload(std::uint32_t number, std::string_view name, BytesView ours) {
     field(number, name, ours);
   }
+  template <std::same_as<std::optional<Bytes>> T>
+  void payload(std::uint32_t number, std::string_view name, const T& ours) {
+    field(number, name, ours);
+  }
   void entries(std::uint32_t number, std::string_view name, const std::vector<Bytes>& ours) {
     field(number, name, ours);
   }
