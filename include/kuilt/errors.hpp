@@ -29,6 +29,7 @@ enum class ErrorCode : std::uint16_t {
   wrong_secret = 23,
   unknown_node = 24,
   wrong_subprotocol = 25,
+  not_admitted = 26,
   // Not now.
   busy = 40,
   too_many_clients = 41,
@@ -64,6 +65,7 @@ enum class ErrorCode : std::uint16_t {
   founding_differs = 108,
   unsupported_format = 109,
   stopped = 110,
+  apply_failed = 111,
 };
 
 /// Whether the operation that failed may have taken effect all the same.
@@ -123,6 +125,9 @@ inline constexpr std::array error_table = {
     ErrorInfo{ErrorCode::wrong_subprotocol, "wrong_subprotocol", Effect::none, 2,
               "The WebSocket offers no subprotocol that this listener speaks.",
               "Offer kuilt.v1 or kuilt.v1.json."},
+    ErrorInfo{ErrorCode::not_admitted, "not_admitted", Effect::none, 1,
+              "The servers' state machine did not admit the command into the log.",
+              "See the message, which is the state machine's; propose what it admits."},
     ErrorInfo{ErrorCode::busy, "busy", Effect::none, 1, "A bounded queue is full.",
               "Try again after the time that the message names."},
     ErrorInfo{ErrorCode::too_many_clients, "too_many_clients", Effect::none, 3,
@@ -213,6 +218,9 @@ inline constexpr std::array error_table = {
     ErrorInfo{ErrorCode::stopped, "stopped", Effect::unknown, 1,
               "The client or server was stopped while the call was pending.",
               "Repeat only with the same session and request id."},
+    ErrorInfo{ErrorCode::apply_failed, "apply_failed", Effect::none, 7,
+              "The server's state machine threw while it applied a committed entry.",
+              "Correct the state machine; until then the server stops at that entry again."},
 };
 
 /// The row of a code. Every code has one: a test walks the table.

@@ -45,7 +45,8 @@ bool is_about_proposals(const Input& input) {
   if (const auto* from = std::get_if<FromPeer>(&input)) {
     return std::holds_alternative<wire::Forward>(from->message);
   }
-  return std::holds_alternative<Submit>(input) || std::holds_alternative<LinkClosed>(input);
+  return std::holds_alternative<Submit>(input) || std::holds_alternative<LinkClosed>(input) ||
+         std::holds_alternative<Verdicts>(input);
 }
 
 }  // namespace
@@ -55,6 +56,9 @@ Machine::Machine(const MachineOptions& options, MachineBoot boot, std::uint64_t 
       core_(options.raft, boot.raft, seed, now),
       sessions_(std::move(boot.sessions)),
       waiting_(first_forward(boot.raft.boot)),
+      admission_(options.admission_bytes_max),
+      results_(options.results_max, options.results_bytes_max),
+      applied_(boot.raft.base.index),
       published_(commit_of(core_)) {
   followed_ = shown_ = leadership();
   for (raft::Entry& entry : boot.raft.tail) {
@@ -98,6 +102,8 @@ void Machine::take_in(Turn& turn, Input& input) {
         run(turn, written);
       },
       [&](raft::Loaded& loaded) { run(turn, loaded); },
+      [&](Applied& applied) { on_applied(turn, applied); },
+      [&](const Verdicts& verdicts) { on_verdicts(turn, verdicts); },
   };
   std::visit(on_input, input);
 }
@@ -180,6 +186,7 @@ void Machine::follow_leadership(Turn& turn) {
     ++counters_.elections_won;
     elected_at_ = turn.now;
     log_time_before_ = sessions_.log_time();
+    led_from_ = last_index();
     take_over(turn);
   }
   if (now.leader == before.leader && now.term == before.term) return;
@@ -226,5 +233,6 @@ const raft::Core& Machine::raft() const { return core_; }
 const ClientSessionTable& Machine::sessions() const { return sessions_; }
 const Counters& Machine::counters() const { return counters_; }
 std::size_t Machine::waiting() const { return waiting_.size(); }
+Index Machine::applied() const { return applied_; }
 
 }  // namespace kuilt::cluster

@@ -1,7 +1,9 @@
 // machine.hpp: one server as a machine: Raft, sessions, and the routing of proposals.
 //
 // A proposal's way: Submit -> (leader: judge, append | follower: Forward) -> log -> commit -> the
-// entry server finds its waiter in its own committed log -> Answered. See docs/ARCHITECTURE.md.
+// entry server finds its waiter in its own committed log -> Answered. Where there is a state
+// machine, the leader asks it between judging and appending (Output::ask -> Verdicts), and the
+// entry server answers once its own has taken in the entry (Applied). See docs/ARCHITECTURE.md.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,9 @@
 #include <variant>
 #include <vector>
 
+#include "cluster/admission.hpp"
 #include "cluster/forwards_taken.hpp"
+#include "cluster/results.hpp"
 #include "cluster/sessions.hpp"
 #include "cluster/waiting.hpp"
 #include "raft/core.hpp"
@@ -42,6 +46,16 @@ struct MachineOptions {
   Duration answer_within_max = std::chrono::seconds(20);
   /// What `busy` tells the client to wait.
   Duration busy_retry_after = std::chrono::milliseconds(100);
+
+  /// The server has a state machine: a commit is answered once `Applied` has told its result.
+  bool applies = false;
+  /// A leader asks the state machine before a new proposal enters the log.
+  bool admits = false;
+  /// Of the proposals that the state machine is asked about; more is refused as busy.
+  std::size_t admission_bytes_max = std::size_t{16} << 20;
+  /// Results kept for repeats of what was applied.
+  std::size_t results_max = 65'536;
+  std::size_t results_bytes_max = std::size_t{16} << 20;
 };
 
 // What may happen to a machine.
@@ -66,8 +80,22 @@ struct PeerUp {
 struct PeerDown {
   NodeId peer;
 };
-using Input =
-    std::variant<Tick, Submit, LinkClosed, FromPeer, PeerUp, PeerDown, raft::Written, raft::Loaded>;
+struct AppliedResult {
+  Index index;
+  Bytes result;
+};
+/// The state machine has taken in every committed entry through here. Pre: no less than before.
+struct Applied {
+  Index through;
+  /// Of the commands among them, in order. One that is missing was too large to be told.
+  std::vector<AppliedResult> results;
+};
+/// What the state machine says of Output::ask.
+struct Verdicts {
+  std::vector<AdmissionVerdict> verdicts;
+};
+using Input = std::variant<Tick, Submit, LinkClosed, FromPeer, PeerUp, PeerDown, raft::Written,
+                           raft::Loaded, Applied, Verdicts>;
 
 struct Answered {
   LinkId link;
@@ -96,7 +124,9 @@ struct Output {
   std::vector<PeerSend> send;       ///< Each may leave at once: the outbox is inside the machine.
   std::vector<raft::NeedEntries> loads;
   std::shared_ptr<const CommittedBatch> committed;  ///< To every feed; null if commit did not move.
+  std::vector<AdmissionQuestion> ask;               ///< To the state machine; answer with Verdicts.
   std::vector<Answered> answers;
+  std::optional<Index> applied;          ///< `Applied` through here has been taken in.
   std::optional<Leadership> leadership;  ///< Set when it changed.
   Instant wake_at{};                     ///< Step with Tick no later than this.
 };
@@ -116,6 +146,8 @@ struct Counters {
   std::uint64_t truncated_entries = 0;
   std::uint64_t elections_won = 0;
   std::uint64_t refused_busy = 0;
+  std::uint64_t asked = 0;         ///< Questions to the state machine whether to admit a command.
+  std::uint64_t not_admitted = 0;  ///< Proposals that it did not.
   std::map<std::string, std::uint64_t> refused_peer_messages;  ///< By name of the raft::Refusal.
 };
 
@@ -140,6 +172,7 @@ class Machine {
   [[nodiscard]] const ClientSessionTable& sessions() const;
   [[nodiscard]] const Counters& counters() const;
   [[nodiscard]] std::size_t waiting() const;  ///< Proposals without an outcome yet.
+  [[nodiscard]] Index applied() const;        ///< By the state machine, as far as it has told.
 
  private:
   // One call of step: what has gathered so far.
@@ -149,10 +182,12 @@ class Machine {
     Position before_committed;
     std::vector<raft::Entry> committed;
   };
-  // What a leader does with a proposal. No outcome: it is in the log, and commit will tell.
+  // What a leader does with a proposal. Neither outcome nor question: it is in the log, and commit
+  // will tell.
   struct Decision {
-    std::optional<wire::Outcome> outcome;
+    std::optional<wire::Outcome> outcome{};
     bool repeat = false;
+    bool in_question = false;  // Whether it may enter is the state machine's to say.
   };
 
   // machine.cpp: turns, and everything that concerns Raft.
@@ -178,7 +213,12 @@ class Machine {
   void on_forward(Turn& turn, NodeId from, wire::Forward& forward);
   void on_forward_reply(Turn& turn, NodeId from, const wire::ForwardReply& reply);
   void on_forward_answer(Turn& turn, Ticket ticket, const wire::Outcome& outcome);
-  [[nodiscard]] Decision decide(const Turn& turn, const wire::Proposal& proposal);
+  // `verdict`: what the state machine said, if it was asked already.
+  [[nodiscard]] Decision decide(const Turn& turn, const wire::Proposal& proposal,
+                                const AdmissionVerdict* verdict = nullptr);
+  [[nodiscard]] Decision decide_new(LogTime stamp, const wire::Proposal& proposal,
+                                    const AdmissionVerdict* verdict);
+  void follow(Turn& turn, Ticket ticket, const Decision& decision);
   [[nodiscard]] Decision append(LogTime stamp, const wire::Proposal& proposal);
   [[nodiscard]] Decision repeat(Position at);
   [[nodiscard]] std::optional<Position> committed_already(const wire::Proposal& proposal) const;
@@ -193,8 +233,17 @@ class Machine {
   [[nodiscard]] bool waiting_room_for(std::size_t bytes) const;
   [[nodiscard]] bool forward_room_for(std::size_t bytes, std::size_t before) const;
   [[nodiscard]] wire::RefusedOutcome busy(std::string message);
+  [[nodiscard]] wire::RefusedOutcome not_the_leader() const;
+  [[nodiscard]] wire::RefusedOutcome overdue(Whereabouts where);
   [[nodiscard]] Index last_index() const;
   [[nodiscard]] LogTime stamp_at(Instant now) const;
+
+  // applying.cpp: the state machine's part.
+  void on_applied(Turn& turn, Applied& applied);
+  void on_verdicts(Turn& turn, const Verdicts& given);
+  void ask(Turn& turn, Candidate candidate, const wire::Proposal& proposal);
+  void drop_questions(Turn& turn);
+  [[nodiscard]] bool is_yet_to_be_applied(const wire::Outcome& outcome) const;
 
   MachineOptions options_;
   raft::Core core_;
@@ -203,6 +252,9 @@ class Machine {
   Waiting waiting_;
   std::map<NodeId, ForwardsTaken> taken_;
   std::set<NodeId> links_down_;
+  Admission admission_;
+  Results results_;
+  Index applied_;
   Counters counters_;
 
   std::vector<raft::Entry> batch_;  // Judged and in the table; not yet given to the core.
@@ -212,6 +264,7 @@ class Machine {
   Leadership shown_;         // What the driver was told last.
   Instant elected_at_{};     // While this machine leads: when it began,
   LogTime log_time_before_;  // and the last stamp in the log then.
+  Index led_from_;           // Its first entry: all that was ever acknowledged is before it.
   Instant forward_from_{};   // The leader said that it does not lead: not before this.
   Position published_;       // The last entry in a CommittedBatch.
   // The log after that. The core has these too, but may let go of what it commits at once.

@@ -55,7 +55,8 @@ void Machine::accept(Turn& turn, LinkId link, wire::Proposal proposal) {
       full.certain = false;  // The attempt that it would have joined may succeed.
       return answer(std::move(full));
     }
-    const bool here = waiting_.at(*ticket).where == Whereabouts::in_log;
+    const Whereabouts where = waiting_.at(*ticket).where;
+    const bool here = where == Whereabouts::in_log || where == Whereabouts::committed;
     if (here) {
       ++counters_.suppressed_repeats;
       ++counters_.joined_repeats;
@@ -76,16 +77,15 @@ void Machine::accept_new(Turn& turn, Waiter waiter, const RequestKey& key,
     return answer(busy("too many proposals wait on this server"));
   }
   if (leads()) {
-    Decision decision = decide(turn, proposal);
-    if (decision.outcome) return answer(*std::move(decision.outcome));
+    const Decision decision = decide(turn, proposal);
     waiter.duplicate = decision.repeat;
-    const Ticket ticket = waiting_.add(std::move(proposal), key, waiter, turn.now);
-    return waiting_.put_in_log(ticket);
+    return follow(turn, waiting_.add(std::move(proposal), key, waiter, turn.now), decision);
   }
   if (const auto at = committed_already(proposal)) {
     ++counters_.suppressed_repeats;
     ++counters_.committed_repeats;
-    return answer(wire::CommittedOutcome{*at, true});
+    const Ticket ticket = waiting_.add(std::move(proposal), key, waiter, turn.now);
+    return resolve(turn, ticket, wire::CommittedOutcome{*at, true});
   }
   if (reachable_leader() && !forward_room_for(bytes, waiting_.parked_bytes())) {
     return answer(busy("too many forwarded proposals without an outcome"));
@@ -98,29 +98,50 @@ void Machine::on_forward(Turn& turn, NodeId from, wire::Forward& forward) {
   // Taken, even if it is only to be refused: a copy must not find a leader where this found none.
   if (!taken_[from].take(forward.number)) return refused("forward_repeated");
   wire::ForwardReply reply{forward.number, core_.term(), {}};
-  for (std::size_t i = 0; i < forward.proposals.size(); ++i) {
-    std::optional<wire::Outcome> outcome;
-    if (leads()) {
-      outcome = decide(turn, forward.proposals[i]).outcome;
-    } else {
-      outcome = wire::RefusedOutcome{ErrorCode::not_leader, "this server does not lead", true,
-                                     options_.busy_retry_after};
-    }
-    if (outcome) reply.answers.push_back({static_cast<std::uint32_t>(i), *std::move(outcome)});
+  for (std::uint32_t i = 0; i < forward.proposals.size(); ++i) {
+    const wire::Proposal& proposal = forward.proposals[i];
+    Decision decision = leads() ? decide(turn, proposal) : Decision{not_the_leader()};
+    if (decision.outcome) reply.answers.push_back({i, *std::move(decision.outcome)});
+    if (!decision.in_question) continue;
+    const ForwardPlace place{from, forward.number, i};
+    ask(turn, ForwardedCandidate{place, proposal}, proposal);
   }
   if (!reply.answers.empty()) turn.out.send.push_back({from, std::move(reply)});
 }
 
-Machine::Decision Machine::decide(const Turn& turn, const wire::Proposal& proposal) {
+Machine::Decision Machine::decide(const Turn& turn, const wire::Proposal& proposal,
+                                  const AdmissionVerdict* verdict) {
   const LogTime stamp = stamp_at(turn.now);
   const auto on_verdict = Overloaded{
-      [&](const ClientSessionTable::Append&) { return append(stamp, proposal); },
-      [&](const ClientSessionTable::Repeat& verdict) { return repeat(verdict.at); },
-      [&](const ClientSessionTable::Refuse& verdict) {
-        return Decision{refusal_of(verdict, options_.busy_retry_after)};
+      [&](const ClientSessionTable::Append&) { return decide_new(stamp, proposal, verdict); },
+      [&](const ClientSessionTable::Repeat& judged) { return repeat(judged.at); },
+      [&](const ClientSessionTable::Refuse& judged) {
+        return Decision{refusal_of(judged, options_.busy_retry_after)};
       },
   };
   return std::visit(on_verdict, sessions_.judge(proposal, last_index(), stamp));
+}
+
+// Only what is new is in question: a repeat is a repeat, whatever the state machine says by now.
+Machine::Decision Machine::decide_new(LogTime stamp, const wire::Proposal& proposal,
+                                      const AdmissionVerdict* verdict) {
+  if (options_.admits && verdict == nullptr) {
+    if (admission_.has_room_for(Waiting::cost_of(proposal))) return {.in_question = true};
+    return {busy("too many proposals wait for the state machine to admit them")};
+  }
+  if (verdict != nullptr && verdict->refusal) {
+    ++counters_.not_admitted;
+    return {wire::RefusedOutcome{ErrorCode::not_admitted, *verdict->refusal, true, Duration{}}};
+  }
+  return append(stamp, proposal);
+}
+
+// Puts a waiting proposal where the leader's decision wants it.
+void Machine::follow(Turn& turn, Ticket ticket, const Decision& decision) {
+  if (decision.outcome) return resolve(turn, ticket, *decision.outcome);
+  if (!decision.in_question) return waiting_.put_in_log(ticket);
+  ask(turn, ticket, waiting_.at(ticket).proposal);
+  waiting_.put_to_question(ticket);
 }
 
 Machine::Decision Machine::append(LogTime stamp, const wire::Proposal& proposal) {
@@ -197,14 +218,10 @@ void Machine::on_forward_answer(Turn& turn, Ticket ticket, const wire::Outcome& 
 
 void Machine::take_over(Turn& turn) {
   for (const Ticket ticket : waiting_.tickets()) {
+    if (waiting_.at(ticket).where == Whereabouts::committed) continue;
     if (waiting_.at(ticket).where == Whereabouts::forwarded) waiting_.park(ticket, turn.now, true);
     if (!waiting_.contains(ticket)) continue;
-    const Decision decision = decide(turn, waiting_.at(ticket).proposal);
-    if (decision.outcome) {
-      resolve(turn, ticket, *decision.outcome);
-    } else {
-      waiting_.put_in_log(ticket);
-    }
+    follow(turn, ticket, decide(turn, waiting_.at(ticket).proposal));
   }
 }
 
@@ -213,6 +230,7 @@ void Machine::give_up_leading(Turn& turn) {
   for (const Ticket ticket : waiting_.tickets()) {
     if (waiting_.at(ticket).where == Whereabouts::in_log) waiting_.park(ticket, turn.now, true);
   }
+  drop_questions(turn);
 }
 
 void Machine::resolve_committed(Turn& turn, const raft::Entry& entry) {
@@ -221,15 +239,22 @@ void Machine::resolve_committed(Turn& turn, const raft::Entry& entry) {
   KUILT_CHECK(command.has_value());
   const auto ticket = waiting_.find({command->session, command->request_id, command->digest,
                                      command->birth, std::string(command->author)});
-  if (ticket) resolve(turn, *ticket, wire::CommittedOutcome{entry.at, false});
+  // The leader may have told this server before its own log did.
+  if (!ticket || waiting_.at(*ticket).where == Whereabouts::committed) return;
+  resolve(turn, *ticket, wire::CommittedOutcome{entry.at, false});
 }
 
+// The outcome is known: whoever waits hears it now, or once the entry is applied here.
 void Machine::resolve(Turn& turn, Ticket ticket, const wire::Outcome& outcome) {
+  if (is_yet_to_be_applied(outcome)) {
+    return waiting_.put_to_apply(ticket, std::get<wire::CommittedOutcome>(outcome));
+  }
   const bool in_doubt = waiting_.at(ticket).in_doubt;
   for (const Waiter& waiter : waiting_.take(ticket)) {
     const auto for_waiter = Overloaded{
         [&](wire::CommittedOutcome committed) -> wire::Outcome {
           committed.duplicate = committed.duplicate || waiter.duplicate;
+          committed.result = results_.find(committed.at.index);
           return committed;
         },
         [&](wire::RefusedOutcome refused) -> wire::Outcome {
@@ -261,11 +286,25 @@ void Machine::on_timeouts(Turn& turn) {
   // Wherever it is: a leader that can't commit, or one new leader after the other.
   while (const auto oldest = waiting_.oldest()) {
     if (waiting_.at(*oldest).added_at + options_.answer_within_max > turn.now) break;
-    resolve(turn, *oldest,
-            wire::RefusedOutcome{ErrorCode::unknown_outcome,
-                                 "neither committed nor refused in time; it may still be committed",
-                                 false, options_.busy_retry_after});
+    resolve(turn, *oldest, overdue(waiting_.at(*oldest).where));
   }
+}
+
+// What is told of a proposal that found no outcome in time, by where it is.
+wire::RefusedOutcome Machine::overdue(Whereabouts where) {
+  const auto unknown = [this](std::string why) {
+    return wire::RefusedOutcome{ErrorCode::unknown_outcome, std::move(why), false,
+                                options_.busy_retry_after};
+  };
+  switch (where) {
+    // In no log, and given up here: its verdict will find nobody who waits.
+    case Whereabouts::asked: return busy("the state machine did not say in time if it admits it");
+    case Whereabouts::committed: return unknown("committed, but not applied here in time");
+    case Whereabouts::parked:
+    case Whereabouts::forwarded:
+    case Whereabouts::in_log: break;
+  }
+  return unknown("neither committed nor refused in time; it may still be committed");
 }
 
 void Machine::forward_parked(Turn& turn) {
@@ -323,6 +362,10 @@ bool Machine::forward_room_for(std::size_t bytes, std::size_t before) const {
 wire::RefusedOutcome Machine::busy(std::string message) {
   ++counters_.refused_busy;
   return {ErrorCode::busy, std::move(message), true, options_.busy_retry_after};
+}
+
+wire::RefusedOutcome Machine::not_the_leader() const {
+  return {ErrorCode::not_leader, "this server does not lead", true, options_.busy_retry_after};
 }
 
 Index Machine::last_index() const {

@@ -71,11 +71,30 @@ void Waiting::park(Ticket ticket, Instant now, bool in_doubt) {
   stay_parked(ticket, proposal, now);
 }
 
-void Waiting::put_in_log(Ticket ticket) {
+WaitingProposal* Waiting::move_to(Ticket ticket, Whereabouts where) {
   WaitingProposal& proposal = proposals_.at(ticket);
-  if (proposal.waiters.empty()) return erase(ticket);
+  if (proposal.waiters.empty()) {
+    erase(ticket);
+    return nullptr;
+  }
   leave(ticket, proposal);
-  proposal.where = Whereabouts::in_log;
+  proposal.where = where;
+  return &proposal;
+}
+
+void Waiting::put_in_log(Ticket ticket) { move_to(ticket, Whereabouts::in_log); }
+
+void Waiting::put_to_question(Ticket ticket) { move_to(ticket, Whereabouts::asked); }
+
+void Waiting::mark_duplicate(Ticket ticket) {
+  for (Waiter& waiter : proposals_.at(ticket).waiters) waiter.duplicate = true;
+}
+
+void Waiting::put_to_apply(Ticket ticket, const wire::CommittedOutcome& outcome) {
+  WaitingProposal* proposal = move_to(ticket, Whereabouts::committed);
+  if (proposal == nullptr) return;
+  proposal->outcome = outcome;
+  to_apply_.emplace(outcome.at.index, ticket);
 }
 
 std::uint64_t Waiting::depart(std::vector<Ticket> tickets, NodeId to, Term term, Instant due) {
@@ -166,7 +185,9 @@ void Waiting::leave(Ticket ticket, WaitingProposal& proposal) {
       flights_.erase(flight);
       return;
     }
+    case Whereabouts::asked:
     case Whereabouts::in_log: return;
+    case Whereabouts::committed: to_apply_.erase({proposal.outcome.at.index, ticket}); return;
   }
 }
 

@@ -41,7 +41,9 @@ struct Waiter {
 enum class Whereabouts : std::uint8_t {
   parked,     ///< Here: no attempt is on its way.
   forwarded,  ///< Sent to a leader, under the number of a flight.
+  asked,      ///< Judged new by this leader; its state machine is asked about it.
   in_log,     ///< In this server's own log, which it leads.
+  committed,  ///< Its outcome is known; it waits for this server to apply the entry.
 };
 
 struct WaitingProposal {
@@ -52,9 +54,10 @@ struct WaitingProposal {
   Whereabouts where = Whereabouts::parked;
   Instant added_at{};
   Instant parked_at{};
-  std::uint64_t flight = 0;  ///< Number of the forward that carries it, if one does.
-  std::uint32_t losses = 0;  ///< Forwards of it that timed out.
-  bool in_doubt = false;     ///< An earlier attempt may be in some log, or get there yet.
+  std::uint64_t flight = 0;          ///< Number of the forward that carries it, if one does.
+  std::uint32_t losses = 0;          ///< Forwards of it that timed out.
+  bool in_doubt = false;             ///< An earlier attempt may be in some log, or get there yet.
+  wire::CommittedOutcome outcome{};  ///< Of one that is committed.
 };
 
 /// One forward on its way.
@@ -90,6 +93,11 @@ class Waiting {
   /// succeeded. Drops it if nobody waits.
   void park(Ticket ticket, Instant now, bool in_doubt);
   void put_in_log(Ticket ticket);
+  void put_to_question(Ticket ticket);
+  /// An earlier attempt has put it into the log.
+  void mark_duplicate(Ticket ticket);
+  /// The entry is committed; who waits is told once it is applied.
+  void put_to_apply(Ticket ticket, const wire::CommittedOutcome& outcome);
   /// Sends parked proposals off, until `due`. Returns the flight's number.
   std::uint64_t depart(std::vector<Ticket> tickets, NodeId to, Term term, Instant due);
   /// Parks, in doubt, everything that the flight still carries.
@@ -117,15 +125,19 @@ class Waiting {
   [[nodiscard]] std::optional<Ticket> oldest() const;
   /// Longest parked first.
   [[nodiscard]] const std::set<std::pair<Instant, Ticket>>& parked() const { return parked_; }
+  /// Those whose entries are to be applied first come first.
+  [[nodiscard]] const std::set<std::pair<Index, Ticket>>& to_apply() const { return to_apply_; }
   [[nodiscard]] std::size_t size() const { return proposals_.size(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] std::size_t parked_bytes() const { return parked_bytes_; }
   [[nodiscard]] std::size_t forwarded_bytes() const { return forwarded_bytes_; }
 
  private:
-  // Ends the proposal's stay where it is, in all counts.
+  // Ends the proposal's stay where it is, in all counts and indexes.
   void leave(Ticket ticket, WaitingProposal& proposal);
   void stay_parked(Ticket ticket, WaitingProposal& proposal, Instant now);
+  // Moves it, unless nobody waits for it any more. Null if so.
+  WaitingProposal* move_to(Ticket ticket, Whereabouts where);
   void erase(Ticket ticket);
   template <class Condition>
   void lose_if(Condition condition, Instant now);
@@ -134,6 +146,7 @@ class Waiting {
   std::map<RequestKey, Ticket> by_key_;
   std::map<LinkId, std::set<Ticket>> by_link_;
   std::set<std::pair<Instant, Ticket>> parked_;
+  std::set<std::pair<Index, Ticket>> to_apply_;
   std::map<std::uint64_t, Flight> flights_;
   std::set<Due> dues_;  // Of all flights.
   Ticket last_ticket_;

@@ -36,6 +36,9 @@ inline wire::Proposal proposal(const std::string& session, std::uint64_t request
   return made;
 }
 
+/// What the state machines of a group return for the command at an index.
+inline std::string result_of(Index index) { return "result " + std::to_string(index.value()); }
+
 inline MachineBoot boot_of(std::size_t self, std::size_t machines) {
   raft::Configuration configuration;
   for (std::size_t i = 0; i < machines; ++i) {
@@ -63,7 +66,7 @@ class MachineGroup {
   using Key = std::pair<LinkId, std::uint64_t>;
 
   explicit MachineGroup(std::size_t machines, MachineOptions options = {}, std::uint64_t seed = 1)
-      : rng(seed) {
+      : rng(seed), options_(options) {
     for (std::size_t i = 0; i < machines; ++i) {
       nodes_.emplace_back(Machine(options, boot_of(i, machines), seed * 100 + i, now));
     }
@@ -103,6 +106,7 @@ class MachineGroup {
     return best;
   }
   void isolate(std::size_t i) { isolated.insert(i); }
+  [[nodiscard]] const MachineOptions& options() const { return options_; }
   [[nodiscard]] const std::vector<raft::Entry>& committed(std::size_t i) const {
     return nodes_[i].committed;
   }
@@ -125,6 +129,14 @@ class MachineGroup {
   std::uint64_t copied_percent = 0;
   Duration disk_time = 0ms;
   std::map<std::size_t, Duration> disk_times;  // Of single machines, instead.
+  // State machines that apply nothing at or after an index. The others do so at once.
+  std::map<std::size_t, Index> stuck_at;
+  // The state machines' word, on the server that leads.
+  std::function<std::optional<std::string>(const AdmissionQuestion&)> refuses = [](const auto&) {
+    return std::nullopt;
+  };
+  std::vector<AdmissionQuestion> questions;
+  bool is_mute = false;  // Questions gather, and are not answered.
   std::set<std::size_t> isolated;
   std::map<Key, wire::Outcome> answers;
   std::vector<Flying> sent;  // Forwards and their replies.
@@ -136,6 +148,9 @@ class MachineGroup {
     std::vector<Input> inbox;
     std::vector<std::pair<Instant, raft::WriteSeq>> writes;
     std::vector<raft::Entry> committed;
+    std::size_t applied = 0;  // Of these.
+    bool tells = false;       // Until the machine has taken in what it was told.
+    std::vector<AdmissionQuestion> asked;
     Instant wake{};
   };
 
@@ -163,6 +178,8 @@ class MachineGroup {
       node.inbox.emplace_back(raft::Written{node.writes.front().second});
       node.writes.erase(node.writes.begin());
     }
+    if (options_.applies) apply(i);
+    if (options_.admits) answer_questions(i);
     if (node.inbox.empty() && now < node.wake) return;
     Output out = node.machine.step(now, std::exchange(node.inbox, {}));
     for (const raft::Write& write : out.writes) {
@@ -176,8 +193,42 @@ class MachineGroup {
           << "answered twice";
     }
     if (out.committed) follow_commit(node, *out.committed);
+    if (out.applied) node.tells = false;
+    for (AdmissionQuestion& each : out.ask) {
+      questions.push_back(each);
+      node.asked.push_back(std::move(each));
+    }
     EXPECT_TRUE(out.loads.empty());
     node.wake = out.wake_at;
+  }
+  void apply(std::size_t i) {
+    Node& node = nodes_[i];
+    if (node.tells || node.applied == node.committed.size()) return;
+    Applied applied;
+    while (node.applied < node.committed.size()) {
+      const raft::Entry& entry = node.committed[node.applied];
+      if (stuck_at.contains(i) && entry.at.index >= stuck_at.at(i)) break;
+      ++node.applied;
+      applied.through = entry.at.index;
+      if (entry.kind != raft::EntryKind::command) continue;
+      applied.results.push_back({entry.at.index, Bytes(result_of(entry.at.index))});
+    }
+    if (applied.through == Index()) return;
+    node.tells = true;
+    node.inbox.emplace_back(std::move(applied));
+  }
+  void answer_questions(std::size_t i) {
+    Node& node = nodes_[i];
+    if (is_mute) return;
+    Verdicts verdicts;
+    const Index applied =
+        node.applied == 0 ? group_base.index : node.committed[node.applied - 1].at.index;
+    std::erase_if(node.asked, [&](const AdmissionQuestion& question) {
+      if (options_.applies && question.after > applied) return false;
+      verdicts.verdicts.push_back({question.number, refuses(question)});
+      return true;
+    });
+    if (!verdicts.verdicts.empty()) node.inbox.emplace_back(std::move(verdicts));
   }
   void send(std::size_t from, PeerSend each) {
     std::size_t to = 0;
@@ -202,6 +253,7 @@ class MachineGroup {
     }
   }
 
+  MachineOptions options_;
   std::vector<Node> nodes_;
   std::multimap<Instant, Flying> flying_;
 };

@@ -18,7 +18,13 @@ struct Attempted {
 
 class RandomRun {
  public:
-  explicit RandomRun(std::uint64_t seed) : group_(3, options(), seed), rng_(seed) {
+  /// `with_state_machine`: it never admits "never", and other commands four times in five.
+  RandomRun(std::uint64_t seed, bool with_state_machine)
+      : group_(3, options(with_state_machine), seed), rng_(seed) {
+    group_.refuses = [this](const AdmissionQuestion& question) {
+      const bool refuses = question.command.text() == "never" || rng_.chance(20);
+      return refuses ? std::optional<std::string>("not now") : std::nullopt;
+    };
     group_.copied_percent = 5;
     group_.lost = [this](const auto&) { return rng_.chance(loss_percent_); };
     group_.late = [this](const auto&) { return Duration(1ms) + 1ms * rng_.below(40); };
@@ -31,6 +37,9 @@ class RandomRun {
       if (rng_.chance(3)) loss_percent_ = rng_.below(30);
       if (rng_.chance(50)) propose_new();
       if (rng_.chance(20)) repeat_one();
+      if (rng_.chance(5)) group_.is_mute = !group_.is_mute;
+      if (rng_.chance(5)) group_.stuck_at[rng_.below(3)] = Index(1002 + rng_.below(200));
+      if (rng_.chance(10)) group_.stuck_at.clear();
       group_.run_for(20ms);
     }
     heal();
@@ -45,6 +54,7 @@ class RandomRun {
       if (entry.kind != raft::EntryKind::command) continue;
       const auto command = wire::decode_command(entry);
       places[{command->session, command->request_id}].push_back(entry.at);
+      EXPECT_NE(command->body.text(), "never") << "no log holds what no state machine admits";
     }
     for (const auto& [request, at] : places) EXPECT_EQ(at.size(), 1U) << "a repeat in the log";
     for (const auto& [request, attempted] : attempted_) check_outcomes(attempted, places[request]);
@@ -58,10 +68,14 @@ class RandomRun {
   std::uint64_t certain_refusals = 0;
   std::uint64_t uncertain_refusals = 0;
   std::uint64_t acknowledged = 0;
+  std::uint64_t results = 0;
 
  private:
-  static MachineOptions options() {
+  static MachineOptions options(bool with_state_machine) {
     MachineOptions options;
+    options.applies = options.admits = with_state_machine;
+    options.results_max = 20;
+    options.admission_bytes_max = 6000;
     options.raft.append_bytes_max = 1000;
     options.raft.uncommitted_bytes_max = 6000;
     options.forward_window_bytes_max = 4000;
@@ -73,7 +87,8 @@ class RandomRun {
   void propose_new() {
     const std::string session = "session" + std::to_string(rng_.below(5));
     const std::uint64_t id = ++last_id_[session];
-    Attempted made{proposal(session, id), rng_.below(3), {}};
+    const std::string command = group_.options().admits && rng_.chance(10) ? "never" : "x";
+    Attempted made{proposal(session, id, 1, command), rng_.below(3), {}};
     attempt(attempted_[{made.proposal.session, made.proposal.request_id}] = made);
   }
   void repeat_one() {
@@ -94,6 +109,11 @@ class RandomRun {
     group_.isolated.clear();
     group_.copied_percent = 0;
     group_.late = nullptr;
+    group_.is_mute = false;
+    group_.stuck_at.clear();
+    group_.refuses = [](const AdmissionQuestion& question) {
+      return question.command.text() == "never" ? std::optional<std::string>("no") : std::nullopt;
+    };
     group_.run_for(5s);
     // Whatever has been heard of by then: an entry of the last term, so that all logs are equal.
     group_.submit(0, 99, proposal("last", 1));
@@ -109,6 +129,7 @@ class RandomRun {
       if (const auto* committed = std::get_if<wire::CommittedOutcome>(&*outcome)) {
         ++acknowledged;
         EXPECT_EQ(places, std::vector{committed->at}) << "acknowledged means in the log";
+        check_result(*committed);
       }
       const auto* refused = std::get_if<wire::RefusedOutcome>(&*outcome);
       const bool certain = refused != nullptr && refused->certain;
@@ -116,6 +137,15 @@ class RandomRun {
       if (refused != nullptr) ++(certain ? certain_refusals : uncertain_refusals);
     }
     EXPECT_TRUE(places.empty() || !all_refused) << "refused for certain, and yet in the log";
+  }
+
+  void check_result(const wire::CommittedOutcome& outcome) {
+    if (outcome.result) {
+      ++results;
+      EXPECT_EQ(outcome.result->text(), result_of(outcome.at.index));
+    } else {
+      EXPECT_TRUE(outcome.duplicate || !group_.options().applies) << "a commit has its result";
+    }
   }
 
   MachineGroup group_;
@@ -126,11 +156,13 @@ class RandomRun {
   std::map<Request, Attempted> attempted_;
 };
 
-TEST(MachinesAtRandom, NoRequestIsInTheLogTwiceAndEveryAnswerIsTrue) {
+class MachinesAtRandom : public ::testing::TestWithParam<bool> {};
+
+TEST_P(MachinesAtRandom, NoRequestIsInTheLogTwiceAndEveryAnswerIsTrue) {
   std::map<std::string, std::uint64_t> seen;
   for (std::uint64_t seed = 1; seed <= 60 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    RandomRun run(seed);
+    RandomRun run(seed, GetParam());
     run.run();
     run.check();
     seen["acknowledged"] += run.acknowledged;
@@ -142,9 +174,17 @@ TEST(MachinesAtRandom, NoRequestIsInTheLogTwiceAndEveryAnswerIsTrue) {
     seen["stale answers"] += run.group().count(&Counters::stale_answers);
     seen["joined repeats"] += run.group().count(&Counters::joined_repeats);
     seen["committed repeats"] += run.group().count(&Counters::committed_repeats);
+    if (!GetParam()) continue;
+    seen["results"] += run.results;
+    seen["not admitted"] += run.group().count(&Counters::not_admitted);
   }
   for (const auto& [what, times] : seen) EXPECT_GT(times, 0U) << what << " never happened";
 }
+
+INSTANTIATE_TEST_SUITE_P(WithAndWithout, MachinesAtRandom, ::testing::Bool(),
+                         [](const auto& tested) {
+                           return tested.param ? "StateMachine" : "NoStateMachine";
+                         });
 
 }  // namespace
 }  // namespace kuilt::cluster::test

@@ -230,7 +230,7 @@ TEST(ThreeMachines, AnAnswerToAnEarlierForwardIsStale) {
   const auto reply_to = [&](std::size_t i) {
     wire::ForwardReply reply{
         std::get<wire::Forward>(group.sent[i].message).number, group[leader].raft().term(), {}};
-    reply.answers.push_back({0, wire::RefusedOutcome{ErrorCode::busy, "", true, 1ms}});
+    reply.answers.emplace_back().outcome = wire::RefusedOutcome{ErrorCode::busy, "", true, 1ms};
     return reply;
   };
   auto of_earlier_term = reply_to(1);
