@@ -265,6 +265,9 @@ void Client::resolved(const client::Resolved& resolved) {
   calls_.erase(found);
   scene_.note("c{} hears of proposal {}: {}",
               {number_, call.proposal, resolved.result ? resolved.result->at.index.value() : 0});
+  if (resolved.result && scene_.plan.machine.applies) {
+    scene_.coverage.count(resolved.result->result ? "results" : "results no longer kept");
+  }
   if (call.durable) return resolved_durable(call, resolved.result);
   scene_.invariants.complain(scene_.oracle.resolved(call.proposal, resolved.result));
   if (resolved.result) hold_receipt(call.proposal);

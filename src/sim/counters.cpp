@@ -15,6 +15,8 @@ void count(Coverage& coverage, const cluster::Counters& counters) {
   coverage.count("elections won", counters.elections_won);
   coverage.count("appended", counters.appended);
   coverage.count("refused as busy", counters.refused_busy);
+  coverage.count("admission questions", counters.asked);
+  coverage.count("not admitted", counters.not_admitted);
   for (const auto& [name, times] : counters.refused_peer_messages) {
     coverage.count("peer messages refused: " + name, times);
   }

@@ -119,6 +119,10 @@ const Invariants::Known* Invariants::learn(const LogMirror& log, const raft::Ent
     complain("a command in a log is readable: " + command.error().message());
     return nullptr;
   }
+  if (!may_be_in_a_log_(command->body)) {
+    complain("no log holds a command that no state machine admits, but one does at " +
+             std::to_string(entry.at.index.value()));
+  }
   known.request = RequestKey{command->session, command->request_id};
   return &known;
 }

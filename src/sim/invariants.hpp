@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -43,6 +44,14 @@ class Invariants {
   [[nodiscard]] const LogMirror& durable_of(ServerNumber server) const;
   [[nodiscard]] const raft::HardState& durable_hard_of(ServerNumber server) const;
 
+  /// No command may be in any log for which this says no.
+  void admit_only(std::function<bool(BytesView)> may_be_in_a_log) {
+    may_be_in_a_log_ = std::move(may_be_in_a_log);
+  }
+  [[nodiscard]] Term newest_term_led() const {
+    return leaders_.empty() ? Term() : leaders_.rbegin()->first;
+  }
+
   void complain(const Violation& violation);
   [[nodiscard]] const Violation& violation() const { return violation_; }
 
@@ -78,6 +87,7 @@ class Invariants {
   Oracle& oracle_;
   std::vector<ServerView> servers_;
   std::map<Position, Known> known_;  ///< Every entry that was ever in any log.
+  std::function<bool(BytesView)> may_be_in_a_log_ = [](BytesView) { return true; };
   std::map<Term, ServerNumber> leaders_;
   std::map<std::pair<Term, ServerNumber>, ServerNumber> promised_votes_;
   Violation violation_;

@@ -12,15 +12,6 @@ std::string text_of(Position at) {
   return "(" + std::to_string(at.index.value()) + ", " + std::to_string(at.term.value()) + ")";
 }
 
-std::optional<ProposalNumber> number_in(BytesView command) {
-  const std::string_view text = command.text();
-  ProposalNumber number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{}) return std::nullopt;
-  if (Oracle::command_of(number, text.size()) != text) return std::nullopt;
-  return number;
-}
-
 }  // namespace
 
 Violation Oracle::commit(const raft::Entry& entry, std::uint64_t chain, Term by) {
@@ -45,6 +36,7 @@ Violation Oracle::commit_command(const raft::Entry& entry) {
     return "a proposal that was refused for certain was committed at " + text_of(entry.at);
   }
   proposal.at = entry.at;
+  results_.emplace(entry.at.index, state_.apply(command->body));
   auto& room = rooms_[proposal.room];
   const std::uint64_t before = room.empty() ? 0 : room.back().digest;
   const std::uint64_t digest = wire::chain(before, wire::public_part(entry));
@@ -62,7 +54,7 @@ Index Oracle::last_committed_before(Term term) const {
 }
 
 ProposalNumber Oracle::propose(RoomName room) {
-  proposals_.push_back({std::move(room), Fate::pending, {}});
+  proposals_.push_back({std::move(room), Fate::pending, {}, acknowledged_through_});
   ++pending_;
   return proposals_.size() - 1;
 }
@@ -73,6 +65,34 @@ std::string Oracle::command_of(ProposalNumber number, std::size_t bytes) {
   return command;
 }
 
+std::optional<ProposalNumber> Oracle::number_in(BytesView command) {
+  const std::string_view text = command.text();
+  ProposalNumber number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  if (command_of(number, text.size()) != text) return std::nullopt;
+  return number;
+}
+
+Violation Oracle::asked(BytesView command, Index applied) const {
+  const auto number = number_in(command);
+  if (!number || applied >= proposals_.at(*number).acknowledged_before) return std::nullopt;
+  return "a leader decides on a proposal with all applied that was acknowledged before it, but " +
+         std::to_string(proposals_.at(*number).acknowledged_before.value()) +
+         " was, and it has applied " + std::to_string(applied.value());
+}
+
+Violation Oracle::check_result(const wire::CommittedOutcome& outcome) const {
+  if (!applies_) {
+    return outcome.result ? Violation("a result where there is no state machine") : std::nullopt;
+  }
+  if (!outcome.result) {
+    return outcome.duplicate ? std::nullopt : Violation("a fresh commit was told without a result");
+  }
+  if (*outcome.result == results_.at(outcome.at.index)) return std::nullopt;
+  return "the result that was told is not that of the entry at " + text_of(outcome.at);
+}
+
 Violation Oracle::resolved(ProposalNumber number, const Result<wire::CommittedOutcome>& result) {
   Proposal& proposal = proposals_.at(number);
   if (proposal.fate != Fate::pending) return "a call has ended twice";
@@ -80,7 +100,8 @@ Violation Oracle::resolved(ProposalNumber number, const Result<wire::CommittedOu
   if (result) {
     ++acknowledged_;
     proposal.fate = Fate::acknowledged;
-    if (proposal.at == result->at) return std::nullopt;
+    acknowledged_through_ = std::max(acknowledged_through_, result->at.index);
+    if (proposal.at == result->at) return check_result(*result);
     return "proposal " + std::to_string(number) + " was acknowledged at " + text_of(result->at) +
            ", but is committed at " + text_of(proposal.at);
   }

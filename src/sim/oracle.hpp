@@ -9,6 +9,7 @@
 
 #include "client/client_core.hpp"
 #include "raft/messages.hpp"
+#include "sim/state_machine.hpp"
 
 namespace kuilt::sim {
 
@@ -20,10 +21,12 @@ using ProposalNumber = std::uint64_t;
 using ObserverNumber = std::size_t;
 
 /// Compares what each caller saw with the committed log: no phantom, gap or repeat; acknowledged
-/// means there for ever; refused means never there.
+/// means there for ever; refused means never there; a result is that of a state machine which has
+/// applied the committed log.
 class Oracle {
  public:
-  explicit Oracle(Position base) : base_(base) {}
+  /// `applies`: servers have state machines, so that every fresh commit is told with its result.
+  explicit Oracle(Position base, bool applies = false) : base_(base), applies_(applies) {}
 
   // The log, told by whichever server commits first.
 
@@ -42,6 +45,9 @@ class Oracle {
   /// A command of that size at least, which no other proposal has.
   ProposalNumber propose(RoomName room);
   [[nodiscard]] static std::string command_of(ProposalNumber number, std::size_t bytes);
+  [[nodiscard]] static std::optional<ProposalNumber> number_in(BytesView command);
+  /// The newest leader's state machine, which has applied so much, decides whether to admit this.
+  Violation asked(BytesView command, Index applied) const;
   Violation resolved(ProposalNumber number, const Result<wire::CommittedOutcome>& result);
   /// Nobody will hear what became of it: its client died.
   void orphaned(ProposalNumber number);
@@ -81,7 +87,8 @@ class Oracle {
   struct Proposal {
     RoomName room;
     Fate fate = Fate::pending;
-    Position at;  ///< In the committed log; (0, 0) if it is not there.
+    Position at;                  ///< In the committed log; (0, 0) if it is not there.
+    Index acknowledged_before{};  ///< The highest index that anyone had been told by then.
   };
   struct Observer {
     RoomName room;
@@ -97,8 +104,13 @@ class Oracle {
   }
   [[nodiscard]] std::size_t first_after(const RoomName& room, Index index);
   Violation commit_command(const raft::Entry& entry);
+  [[nodiscard]] Violation check_result(const wire::CommittedOutcome& outcome) const;
 
   Position base_;
+  bool applies_;
+  StateMachine state_;
+  std::map<Index, Bytes> results_;
+  Index acknowledged_through_;
   std::vector<Item> items_;
   std::map<RoomName, std::vector<RoomItem>> rooms_;
   std::vector<Proposal> proposals_;

@@ -81,6 +81,15 @@ void draw_limits(Rng& rng, Plan& plan) {
   plan.wal.tail_bytes_max = raft.tail_bytes_max;
 }
 
+void draw_state_machine(Rng& rng, Plan& plan) {
+  plan.machine.applies = rng.chance(60);
+  plan.machine.admits = plan.machine.applies && rng.chance(60);
+  plan.machine.results_max = one_of(rng, {std::size_t{0}, std::size_t{10}, std::size_t{65'536}});
+  if (rng.chance(30)) plan.machine.admission_bytes_max = std::size_t{8} << 10;
+  plan.apply_delay_max =
+      one_of(rng, {microseconds(50), microseconds(5'000), microseconds(200'000)});
+}
+
 void draw_faults(Rng& rng, Plan& plan) {
   for (const Fault fault : all_faults) {
     if (rng.chance(45)) plan.mean_interval[fault] = milliseconds(600 + rng.below(5000));
@@ -106,6 +115,7 @@ Plan draw_plan(Rng& rng, bool quick) {
   plan.habits = draw_habits(rng);
   plan.publish_delay_max = one_of(rng, {microseconds(0), microseconds(200), microseconds(20'000)});
   draw_limits(rng, plan);
+  draw_state_machine(rng, plan);
   draw_faults(rng, plan);
   return plan;
 }

@@ -82,6 +82,7 @@ struct Plan {
   cluster::MachineOptions machine;
   cluster::FeedOptions feed;
   storage::WalOptions wal;
+  Duration apply_delay_max{};    ///< Of a state machine, if there is one, between two rounds.
   Duration publish_delay_max{};  ///< From the core to the shard that feeds.
 };
 

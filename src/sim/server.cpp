@@ -88,7 +88,10 @@ void Server::carry_out(cluster::Output output) {
     scene_.invariants.committed(number_, *output.committed,
                                 leads() ? std::optional(term) : std::nullopt);
     publish(output.committed);
+    if (process_->applying) process_->applying->publish(*output.committed);
   }
+  if (!output.ask.empty()) process_->applying->ask(output.ask);
+  if (output.applied) process_->applying->taken();
   for (const cluster::Answered& answered : output.answers) process_->front.answer(answered);
   if (output.leadership) {
     scene_.note("s{} is {} of term {}",
@@ -193,6 +196,19 @@ void Server::publish(const std::shared_ptr<const cluster::CommittedBatch>& batch
   const Instant when = scene_.now() + up_to(rng_, scene_.plan.publish_delay_max);
   process_->published_at = std::max(process_->published_at, when);
   when_awake(process_->published_at, [this, batch] { process_->front.publish(batch); });
+}
+
+void Server::start_applying(const cluster::FeedBoot& boot) {
+  if (!scene_.plan.machine.applies) return;
+  const auto later = [this](std::function<void()> action) {
+    when_awake(scene_.now() + up_to(rng_, scene_.plan.apply_delay_max), std::move(action));
+  };
+  process_->applying = std::make_unique<Applying>(
+      scene_, boot, Rng(rng_.next()),
+      ApplyingOwner{[this](cluster::Input input) { submit(std::move(input)); }, later,
+                    [this](Index first, Index last, std::size_t bytes_max, ReadDone done) {
+                      read(first, last, bytes_max, std::move(done));
+                    }});
 }
 
 void Server::heartbeat() {

@@ -13,6 +13,7 @@
 #include "cluster/leader_notice.hpp"
 #include "cluster/machine.hpp"
 #include "sim/alarm.hpp"
+#include "sim/applying.hpp"
 #include "sim/disk.hpp"
 #include "sim/front.hpp"
 #include "sim/scene.hpp"
@@ -65,6 +66,7 @@ class Server final : public LinkEnd, private FrontOwner {
     std::unique_ptr<storage::Wal> wal;
     cluster::Machine machine;
     Front front;
+    std::unique_ptr<Applying> applying;  // Null without a state machine.
     Alarm machine_alarm;
     Alarm front_alarm;
     std::vector<cluster::Input> inputs;
@@ -87,6 +89,7 @@ class Server final : public LinkEnd, private FrontOwner {
   void read(Index first, Index last, std::size_t bytes_max, ReadDone done);
   void answer_load(const raft::NeedEntries& wanted);
   void publish(const std::shared_ptr<const cluster::CommittedBatch>& batch);
+  void start_applying(const cluster::FeedBoot& boot);
   void heartbeat();
   void greet_peers();
   void peer_is(ServerNumber peer, bool up);

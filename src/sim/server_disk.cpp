@@ -82,7 +82,8 @@ void Server::recover() {
                            local_now());
   process_ =
       std::make_unique<Process>(std::move(opened->wal), std::move(machine), scene_.plan.feed,
-                                std::move(boots->feed), static_cast<FrontOwner&>(*this), *this);
+                                boots->feed, static_cast<FrontOwner&>(*this), *this);
+  start_applying(boots->feed);
   submit(cluster::Tick{});
   heartbeat();
   greet_peers();

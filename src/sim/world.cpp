@@ -61,10 +61,15 @@ World::World(const RunOptions& options)
       trace_(options.listener),
       peers_(plan_.peers, Rng(rng_.next())),
       links_(agenda_, Rng(rng_.next())),
-      oracle_(plan_.base),
+      oracle_(plan_.base, plan_.machine.applies),
       invariants_(ids_of_servers(plan_.servers), plan_.base, oracle_),
       scene_{plan_, agenda_, trace_, peers_, links_, oracle_, invariants_, coverage_, false},
       left_down_(plan_.servers) {
+  if (plan_.machine.admits) {
+    invariants_.admit_only([](BytesView command) {
+      return admittance_of(Oracle::number_in(command).value_or(0)) != Admittance::never;
+    });
+  }
   const raft::Configuration configuration = draw_configuration(plan_);
   std::vector<Server*> servers;
   std::vector<LinkEnd*> ends;

@@ -1,0 +1,57 @@
+// applying.hpp: the state machine beside one simulated server: what the apply thread is to the real
+// one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "cluster/committed_tail.hpp"
+#include "cluster/feed.hpp"
+#include "sim/scene.hpp"
+#include "sim/state_machine.hpp"
+
+namespace kuilt::sim {
+
+/// What it needs of the server that it stands beside.
+struct ApplyingOwner {
+  std::function<void(cluster::Input)> submit;
+  /// After a while, unless the process has died by then.
+  std::function<void(std::function<void()>)> later;
+  using ReadDone = std::function<void(Result<std::vector<raft::Entry>>)>;
+  std::function<void(Index first, Index last, std::size_t bytes_max, ReadDone)> read;
+};
+
+class Applying {
+ public:
+  Applying(Scene& scene, const cluster::FeedBoot& boot, Rng rng, ApplyingOwner owner);
+
+  void publish(const cluster::CommittedBatch& batch);
+  void ask(const std::vector<cluster::AdmissionQuestion>& questions);
+  /// The machine has taken in the last Applied.
+  void taken();
+
+ private:
+  void come_back();
+  void go_on();
+  void apply_some();
+  void apply(const std::vector<raft::Entry>& entries);
+  void answer_questions();
+  void tell();
+  [[nodiscard]] bool admits(const cluster::AdmissionQuestion& question);
+
+  Scene& scene_;
+  Rng rng_;
+  const ApplyingOwner owner_;
+  cluster::CommittedTail tail_;
+  StateMachine state_;
+  Index applied_;
+  Index told_;
+  std::vector<cluster::AppliedResult> results_;
+  std::vector<cluster::AdmissionQuestion> questions_;
+  bool is_due_ = false;
+  bool reads_ = false;
+  bool tells_ = false;
+};
+
+}  // namespace kuilt::sim
