@@ -110,22 +110,46 @@ class AcceptLoop : public std::enable_shared_from_this<AcceptLoop> {
 
 class TcpListener final : public Listener {
  public:
-  TcpListener(std::shared_ptr<AcceptLoop> loop, std::shared_ptr<LinkCount> links, Address address)
-      : loop_(std::move(loop)), links_(std::move(links)), address_(std::move(address)) {}
+  TcpListener(std::vector<std::shared_ptr<AcceptLoop>> loops, std::shared_ptr<LinkCount> links,
+              std::vector<std::string> addresses)
+      : loops_(std::move(loops)), links_(std::move(links)), addresses_(std::move(addresses)) {}
   TcpListener(const TcpListener&) = delete;
   TcpListener& operator=(const TcpListener&) = delete;
-  ~TcpListener() override { loop_->stop(); }
+  ~TcpListener() override { stop_all(); }
 
-  [[nodiscard]] std::uint16_t port() const override { return address_.port; }
-  [[nodiscard]] std::string address() const override { return text_of(address_); }
+  [[nodiscard]] const std::vector<std::string>& addresses() const override { return addresses_; }
+  [[nodiscard]] std::uint16_t port() const override {
+    return parse_address(addresses_.front())->port;
+  }
   [[nodiscard]] std::size_t links() const override { return links_->links(); }
-  void stop() override { loop_->stop(); }
+  void stop() override { stop_all(); }
 
  private:
-  const std::shared_ptr<AcceptLoop> loop_;
+  void stop_all() {
+    for (const auto& loop : loops_) loop->stop();
+  }
+
+  const std::vector<std::shared_ptr<AcceptLoop>> loops_;
   const std::shared_ptr<LinkCount> links_;
-  const Address address_;
+  const std::vector<std::string> addresses_;
 };
+
+/// A socket that listens, and what it is called.
+struct Opened {
+  tcp::acceptor acceptor;
+  std::string host;     ///< As the operator wrote it.
+  std::string address;  ///< "host:port", really.
+};
+
+Result<Opened> open(const net::any_io_executor& executor, const std::string& address) {
+  auto acceptor = open_acceptor(executor, address);
+  if (!acceptor) return std::move(acceptor).error();
+  error_code ec;
+  const tcp::endpoint bound = acceptor->local_endpoint(ec);
+  if (ec) return Error(ErrorCode::io, "listen on " + address + ": " + ec.message());
+  const Address actual{bound.address().to_string(), bound.port()};
+  return Opened{*std::move(acceptor), parse_address(address)->host, text_of(actual)};
+}
 
 }  // namespace
 
@@ -153,23 +177,29 @@ void Entrance::stop() {
   }
 }
 
-Result<std::unique_ptr<Listener>> listen(net::any_io_executor accept_on, const std::string& address,
+Result<std::unique_ptr<Listener>> listen(net::any_io_executor accept_on,
+                                         const std::vector<std::string>& addresses,
                                          AcceptRules rules, SeamLimits limits,
                                          ExecutorChoice choose, SeamHandler on_seam) {
-  auto acceptor = open_acceptor(accept_on, address);
-  if (!acceptor) return std::move(acceptor).error();
-  error_code ec;
-  const tcp::endpoint bound = acceptor->local_endpoint(ec);
-  if (ec) return Error(ErrorCode::io, "listen on " + address + ": " + ec.message());
-
-  auto entrance = std::make_shared<Entrance>(std::move(rules), limits, std::move(on_seam),
-                                             parse_address(address)->host);
-  auto links = entrance->links;
-  auto loop =
-      std::make_shared<AcceptLoop>(*std::move(acceptor), std::move(entrance), std::move(choose));
-  loop->accept();
-  const Address actual{bound.address().to_string(), bound.port()};
-  return std::unique_ptr<Listener>(std::make_unique<TcpListener>(loop, std::move(links), actual));
+  std::vector<Opened> opened;
+  std::vector<std::string> hosts;
+  std::vector<std::string> actual;
+  for (const std::string& address : addresses) {
+    auto one = open(accept_on, address);
+    if (!one) return std::move(one).error();
+    hosts.push_back(one->host);
+    actual.push_back(one->address);
+    opened.push_back(*std::move(one));
+  }
+  const auto entrance =
+      std::make_shared<Entrance>(std::move(rules), limits, std::move(on_seam), std::move(hosts));
+  std::vector<std::shared_ptr<AcceptLoop>> loops;
+  for (Opened& one : opened) {
+    loops.push_back(std::make_shared<AcceptLoop>(std::move(one.acceptor), entrance, choose));
+    loops.back()->accept();
+  }
+  return std::unique_ptr<Listener>(
+      std::make_unique<TcpListener>(std::move(loops), entrance->links, std::move(actual)));
 }
 
 }  // namespace kuilt::transport

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -87,14 +88,17 @@ struct AcceptRules {
   std::string text_subprotocol;  ///< Seams that agreed on it send text frames.
 };
 
-/// A listening socket that turns connections into Seams.
+/// One listening socket, or several with the same rules and one count of links, which turn
+/// connections into Seams.
 ///
 /// Threads: `on_seam` runs on the executor of the Seam that it hands over.
 class Listener {
  public:
   virtual ~Listener() = default;
-  [[nodiscard]] virtual std::uint16_t port() const = 0;   ///< The real one, where 0 was asked for.
-  [[nodiscard]] virtual std::string address() const = 0;  ///< "host:port".
+  /// "host:port" each, with the real port where 0 was asked for; in the order asked for.
+  [[nodiscard]] virtual const std::vector<std::string>& addresses() const = 0;
+  [[nodiscard]] const std::string& address() const { return addresses().front(); }
+  [[nodiscard]] virtual std::uint16_t port() const = 0;  ///< Of the first address.
   [[nodiscard]] virtual std::size_t links() const = 0;
   /// Accepts no more. Open Seams live on.
   virtual void stop() = 0;
@@ -104,11 +108,20 @@ using SeamHandler = std::function<void(std::shared_ptr<Seam>)>;
 /// Chooses the executor of the next Seam: a shard's.
 using ExecutorChoice = std::function<net::any_io_executor()>;
 
-/// Listens on "host:port"; port 0 picks a free one. A failed accept never ends the listener.
-/// Errors: address_in_use, invalid_argument, io.
-Result<std::unique_ptr<Listener>> listen(net::any_io_executor accept_on, const std::string& address,
+/// Listens on each "host:port"; port 0 picks a free one. A failed accept never ends the listener.
+/// Pre: there is an address.
+/// Errors: address_in_use, invalid_argument, io. After an error none of them is listened on.
+Result<std::unique_ptr<Listener>> listen(net::any_io_executor accept_on,
+                                         const std::vector<std::string>& addresses,
                                          AcceptRules rules, SeamLimits limits,
                                          ExecutorChoice choose, SeamHandler on_seam);
+inline Result<std::unique_ptr<Listener>> listen(net::any_io_executor accept_on,
+                                                const std::string& address, AcceptRules rules,
+                                                SeamLimits limits, ExecutorChoice choose,
+                                                SeamHandler on_seam) {
+  return listen(std::move(accept_on), std::vector<std::string>{address}, std::move(rules), limits,
+                std::move(choose), std::move(on_seam));
+}
 
 using Addresses = std::vector<net::ip::address>;
 /// Finds the addresses of a host; may block. Runs on a thread of its own.

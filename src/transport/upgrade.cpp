@@ -116,8 +116,9 @@ UpgradeRequest Upgrade::facts_of(const Request& request) const {
 std::vector<std::string> Upgrade::own_hosts() const {
   error_code ec;
   const tcp::endpoint local = socket_.socket().local_endpoint(ec);
-  if (ec) return {entrance_->host};
-  return {entrance_->host, local.address().to_string()};
+  std::vector<std::string> hosts = entrance_->hosts;
+  if (!ec) hosts.push_back(local.address().to_string());
+  return hosts;
 }
 
 void Upgrade::accept(std::string subprotocol) {

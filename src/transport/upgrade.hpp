@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
 
@@ -26,17 +27,18 @@ class Visit {
 /// Threads: any. The constants need no lock; the visits have one.
 class Entrance {
  public:
-  Entrance(AcceptRules accept_rules, SeamLimits seam_limits, SeamHandler handler, std::string name)
+  Entrance(AcceptRules accept_rules, SeamLimits seam_limits, SeamHandler handler,
+           std::vector<std::string> names)
       : rules(std::move(accept_rules)),
         limits(seam_limits),
         on_seam(std::move(handler)),
-        host(std::move(name)),
+        hosts(std::move(names)),
         links(std::make_shared<LinkCount>(rules.links_max, rules.links_per_address_max)) {}
 
   const AcceptRules rules;
   const SeamLimits limits;
   const SeamHandler on_seam;
-  const std::string host;  ///< As the operator wrote it in the address to listen on.
+  const std::vector<std::string> hosts;  ///< As the operator wrote them in what to listen on.
   const std::shared_ptr<LinkCount> links;
 
   /// False when the listener has stopped: the visitor has to go.

@@ -81,9 +81,10 @@ class Loopback : public ::testing::Test {
     return rules;
   }
 
-  void serve(AcceptRules rules, SeamLimits limits, const std::string& address = "127.0.0.1:0") {
+  void serve(AcceptRules rules, SeamLimits limits,
+             const std::vector<std::string>& addresses = {"127.0.0.1:0"}) {
     auto listener = listen(
-        io_.get_executor(), address, std::move(rules), limits,
+        io_.get_executor(), addresses, std::move(rules), limits,
         [this] { return net::any_io_executor(io_.get_executor()); },
         [this](const std::shared_ptr<Seam>& seam) {
           accepted_.push_back(watch(seam, echo_));

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/transport/ends.hpp"
+#include "transport/acceptor.hpp"
 
 namespace kuilt::transport::testing {
 namespace {
@@ -468,7 +469,52 @@ TEST_F(ListenerTest, SeamsRunOnTheExecutorsThatWereChosen) {
   EXPECT_EQ(right, 10);
 }
 
+TEST_F(ListenerTest, SeveralAddressesShareTheirRulesAndOneCountOfLinks) {
+  AcceptRules two = rules();
+  two.links_max = 2;
+  serve(two, {}, {"127.0.0.1:0", "127.0.0.2:0"});
+  ASSERT_EQ(listener_->addresses().size(), 2U);
+  ASSERT_NE(listener_->addresses()[0], listener_->addresses()[1]);
+
+  const auto first = try_dial_url(listener_->addresses()[0]);
+  const auto second = try_dial_url(listener_->addresses()[1]);
+  const auto third = try_dial_url(listener_->addresses()[0]);
+
+  EXPECT_TRUE(first);
+  EXPECT_TRUE(second);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code(), ErrorCode::too_many_clients);
+  EXPECT_EQ(listener_->links(), 2U);
+}
+
+TEST_F(ListenerTest, StoppingClosesAllAddresses) {
+  serve(rules(), {}, {"127.0.0.1:0", "127.0.0.1:0"});
+
+  listener_->stop();
+
+  for (const std::string& address : listener_->addresses()) {
+    EXPECT_FALSE(try_dial_url(address)) << address;
+  }
+}
+
 // ---- Errors of listen and dial
+
+TEST_F(ListenerTest, WhenOneOfSeveralAddressesIsInUseNoneIsListenedOn) {
+  serve();
+  const std::string taken = listener_->address();
+  std::string free;
+  {
+    const tcp::acceptor gone = open_acceptor(io_.get_executor(), "127.0.0.1:0").or_throw();
+    free = "127.0.0.1:" + std::to_string(gone.local_endpoint().port());
+  }
+
+  const auto both = listen(io_.get_executor(), std::vector{free, taken}, rules(), {}, {}, {});
+
+  ASSERT_FALSE(both);
+  EXPECT_EQ(both.error().code(), ErrorCode::address_in_use);
+  EXPECT_THAT(both.error().message(), HasSubstr(taken));
+  EXPECT_FALSE(try_dial_url(free));
+}
 
 TEST_F(ListenerTest, AnAddressInUseIsNamed) {
   serve();
@@ -492,7 +538,7 @@ TEST_F(ListenerTest, AnAddressThatIsNoneIsNamed) {
 }
 
 TEST_F(ListenerTest, Ipv6Works) {
-  serve(rules(), {}, "[::1]:0");
+  serve(rules(), {}, {"[::1]:0"});
   ASSERT_THAT(listener_->address(), StartsWith("[::1]:"));
 
   const auto client = link();
@@ -503,7 +549,7 @@ TEST_F(ListenerTest, Ipv6Works) {
 }
 
 TEST_F(ListenerTest, AHostNameIsResolved) {
-  serve(rules(), {}, "localhost:0");
+  serve(rules(), {}, {"localhost:0"});
 
   const auto seam = try_dial_url("ws://localhost:" + std::to_string(listener_->port()) + "/");
 
