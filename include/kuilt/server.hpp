@@ -1,15 +1,19 @@
 // server.hpp: run a server of a kuilt cluster, or a whole small cluster, inside your own program.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "kuilt/committed.hpp"
 #include "kuilt/endpoints.hpp"
 #include "kuilt/result.hpp"
+#include "kuilt/state_machine.hpp"
 #include "kuilt/types.hpp"
 
 namespace kuilt {
@@ -72,10 +76,40 @@ struct ServerStatus {
   Index commit;
   Index last;
   Index durable;
+  std::optional<Index> applied;  ///< By the state machine; unset where there is none.
   std::size_t clients = 0;
   std::size_t voters = 0;
   std::size_t peers_linked = 0;
   std::string failure;  ///< Why the server stopped by itself; empty while it is sound.
+};
+
+/// Finds the state machine of a voter by its name ("a", "b", ...). Borrowed: it outlives the
+/// cluster. No two voters share one.
+using StateMachineOf = std::function<StateMachine&(const std::string& voter)>;
+
+/// One server's own committed stream: the whole log, all rooms, in order, without a gap or a
+/// repeat, from this server's memory and disk; no link is between. Its reader is a cursor: it holds
+/// no more than 256 KiB ahead, and however slow it is, the server waits for nothing.
+///
+/// Threads: one at a time. Ownership: move-only. May outlive the server, and then ends.
+class CommittedStream {
+ public:
+  CommittedStream(CommittedStream&&) noexcept;
+  CommittedStream& operator=(CommittedStream&&) noexcept;
+  ~CommittedStream();
+
+  /// Waits for the next piece. Nothing, once the stream has ended: `error()` says why.
+  [[nodiscard]] std::optional<Committed> next();
+  /// As `next`, but nothing after `timeout` as well.
+  [[nodiscard]] std::optional<Committed> next_for(std::chrono::nanoseconds timeout);
+  /// Why there will be no more: stopped, corrupt, io. Nothing, while the stream goes on.
+  [[nodiscard]] std::optional<Error> error() const;
+
+ private:
+  friend class ServerCluster;
+  struct Impl;
+  explicit CommittedStream(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 /// One server of a cluster in this process, or m of them (`in_process`).
@@ -84,8 +118,10 @@ struct ServerStatus {
 /// blocks.
 ///
 /// Threads: any; calls are serialized. It runs its own threads (docs/ARCHITECTURE.md, "Threads").
-/// Ownership: move-only; destruction stops and joins everything, without draining.
-/// Failure: a server whose disk fails stops by itself; `status().failure` says why.
+/// Ownership: move-only; destruction stops and joins everything, without draining. It waits for the
+/// call of a state machine that runs.
+/// Failure: a server whose disk fails, or whose state machine throws in `apply`, stops by itself;
+/// `status().failure` says why.
 class ServerCluster {
  public:
   /// Opens one server on a data directory, recovering what is there. With a founding list it
@@ -93,6 +129,9 @@ class ServerCluster {
   /// Errors: directory_locked, directory_of_another, directory_unwritable, directory_lost, corrupt,
   /// unsupported_format, address_in_use, founding_differs, wrong_secret, invalid_argument, io.
   static Result<ServerCluster> open(ServerOptions options);
+  /// The same, with a state machine, to which the server applies the log from its start. It returns
+  /// before that is done: a proposal is answered once this server has applied it.
+  static Result<ServerCluster> open(ServerOptions options, StateMachine& state_machine);
 
   /// m voters in this process, over the same codecs and the same log, on free loopback ports.
   /// An even number, or more than 7, works, and warns why not. On the directory of an earlier
@@ -100,6 +139,8 @@ class ServerCluster {
   /// Errors: invalid_argument (no voter; another number than the directory holds), directory_lost
   /// (one of the voters' folders is gone or new), and those of `open`.
   static Result<ServerCluster> in_process(InProcessOptions options);
+  static Result<ServerCluster> in_process(InProcessOptions options,
+                                          const StateMachineOf& state_machine_of);
 
   /// Admits clients from now on.
   /// Errors: address_in_use, invalid_argument (a listener that is not loopback without
@@ -113,6 +154,12 @@ class ServerCluster {
   /// One row per server in this process.
   [[nodiscard]] std::vector<ServerStatus> status() const;
 
+  /// What follows `after` in the committed log of one server in this process: the one of that name,
+  /// or the first that runs. With a state machine or without. To begin with what comes from now on,
+  /// give the `commit` of `status()`.
+  /// Errors: invalid_argument (no such server runs; `after` is not committed there), compacted.
+  Result<CommittedStream> committed(Index after = {}, const std::string& server = {}) const;
+
   /// Stops one server of `in_process` at once, as a crash would, its directory excepted.
   /// Errors: invalid_argument (no such server, or stopped already).
   Status stop(const std::string& name);
@@ -122,7 +169,7 @@ class ServerCluster {
   Status drain();
 
   /// Waits for SIGTERM or SIGINT, drains, and returns the exit status for `main`: 0 after a clean
-  /// drain, 7 if the disk failed.
+  /// drain, 7 if the disk or the state machine failed.
   int run_until_signal();
 
   ServerCluster(ServerCluster&&) noexcept;

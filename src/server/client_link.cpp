@@ -1,5 +1,6 @@
 #include "server/client_link.hpp"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -19,6 +20,18 @@ std::uint16_t close_code_for(ErrorCode code) {
   if (code == ErrorCode::draining || code == ErrorCode::stopped) return close_going_away;
   if (code == ErrorCode::busy || code == ErrorCode::too_many_clients) return close_try_later;
   return close_policy;
+}
+
+// Results that a client has not read yet. Beyond it an answer leaves without: it is no less true,
+// and a link that was closed instead would be asked for the same again. A quarter of what one
+// may pin, as JSON makes it longer.
+constexpr std::size_t results_bytes_max = std::size_t{1} << 20;
+
+void fit_result(wire::Outcome& outcome, std::size_t& room) {
+  auto* committed = std::get_if<wire::CommittedOutcome>(&outcome);
+  if (committed == nullptr || !committed->result) return;
+  if (committed->result->size() > room) return committed->result.reset();
+  room -= committed->result->size();
 }
 
 std::string printable(std::string_view text) {
@@ -177,6 +190,7 @@ void ClientLink::enter_own_session(wire::Proposal& proposal, Pending& pending) {
 
 void ClientLink::answer(const std::vector<wire::Answer>& answers) {
   wire::Answers out;
+  std::size_t room = results_bytes_max - std::min(results_bytes_max, seam_->queued());
   for (const wire::Answer& answer : answers) {
     const auto found = pending_.find(answer.number);
     if (found == pending_.end()) continue;  // Answered before.
@@ -185,6 +199,7 @@ void ClientLink::answer(const std::vector<wire::Answer>& answers) {
     pending_bytes_ -= pending.bytes;
     settle(pending, answer.outcome);
     out.answers.push_back({pending.number, answer.outcome});
+    fit_result(out.answers.back().outcome, room);
   }
   if (!out.answers.empty()) send(out);
 }

@@ -56,7 +56,9 @@ void CoreThread::carry_out(cluster::Output output) {
   for (const raft::NeedEntries& need : output.loads) duties_.load(need);
   // The feed first: whoever has an answer may look for its entry.
   if (output.committed) duties_.publish(std::move(output.committed));
+  if (!output.ask.empty()) duties_.ask(std::move(output.ask));
   if (!output.answers.empty()) duties_.answer(std::move(output.answers));
+  if (output.applied) duties_.applied();
   if (output.leadership) duties_.lead(*output.leadership);
 }
 

@@ -32,7 +32,9 @@ struct CoreDuties {
   std::function<void(std::vector<cluster::PeerSend>)> send;
   std::function<void(const raft::NeedEntries&)> load;
   std::function<void(std::shared_ptr<const cluster::CommittedBatch>)> publish;
+  std::function<void(std::vector<cluster::AdmissionQuestion>)> ask;
   std::function<void(std::vector<cluster::Answered>)> answer;
+  std::function<void()> applied;  ///< The last Applied was taken in.
   std::function<void(const cluster::Leadership&)> lead;
 };
 

@@ -83,6 +83,9 @@ void add_core(Families& out, const CoreView& view) {
               counted.truncations);
   out.counter("kuilt_truncated_entries_total", "Entries taken back", counted.truncated_entries);
   out.counter("kuilt_elections_won_total", "Elections won", counted.elections_won);
+  out.counter("kuilt_admission_questions_total", "Proposals that the state machine was asked about",
+              counted.asked);
+  out.counter("kuilt_not_admitted_total", "Of these, not admitted", counted.not_admitted);
   out.counter("kuilt_refused_busy_total", "Proposals refused as busy", counted.refused_busy);
   out.refusals(counted.refused_peer_messages);
 }
@@ -114,6 +117,10 @@ std::string metrics_text(const Node& node) {
   add_core(out, node.core_view());
   add_log(out, node.log_figures());
   add_clients(out, node.shard_figures());
+  if (const auto applied = node.applied()) {
+    out.gauge("kuilt_applied_index", "Last index that the state machine has applied",
+              applied->value());
+  }
   out.gauge("kuilt_peers_linked", "Links to other servers", node.status().peers_linked);
   return out.text();
 }
@@ -121,6 +128,8 @@ std::string metrics_text(const Node& node) {
 std::string status_json(const Node& node) {
   const ServerStatus status = node.status();
   const LogThread::Figures log = node.log_figures();
+  const nlohmann::ordered_json applied =
+      status.applied ? nlohmann::ordered_json(status.applied->value()) : nullptr;
   const nlohmann::ordered_json row = {{"name", status.name},
                                       {"id", status.id.text()},
                                       {"cluster", status.cluster.text()},
@@ -131,6 +140,7 @@ std::string status_json(const Node& node) {
                                       {"commit", status.commit.value()},
                                       {"last", status.last.value()},
                                       {"durable", status.durable.value()},
+                                      {"applied", applied},
                                       {"clients", status.clients},
                                       {"voters", status.voters},
                                       {"peers_linked", status.peers_linked},

@@ -9,11 +9,12 @@
 namespace kuilt::server {
 namespace {
 
-cluster::MachineOptions machine_options(const ServerOptions& options) {
+cluster::MachineOptions machine_options(const ServerOptions& options, bool has_state_machine) {
   cluster::MachineOptions machine;
   machine.raft.heartbeat_interval = options.heartbeat_interval;
   machine.raft.election_timeout_min = options.election_timeout_min;
   machine.raft.election_timeout_max = options.election_timeout_max;
+  machine.applies = machine.admits = has_state_machine;
   return machine;
 }
 
@@ -36,13 +37,16 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
       directory_(std::move(parts.directory)),
       disk_(std::move(parts.disk)),
       on_failed_(std::move(on_failed)),
-      core_(machine_options(options_), std::move(parts.boots.machine), random_seed()),
+      core_(machine_options(options_, parts.state_machine != nullptr),
+            std::move(parts.boots.machine), random_seed()),
       log_(
           *disk_, std::move(parts.wal),
           [this](Result<raft::WriteSeq> written) { on_written(std::move(written)); },
-          std::move(parts.on_news)),
-      reads_(log_) {
+          parts.on_news),
+      reads_(log_),
+      committed_(std::make_shared<CommittedLog>(log_, parts.boots.feed)) {
   start_shards(parts.boots.feed);
+  start_applying(parts);
   peers_ = parts.connect_peers([this](cluster::Input input) { core_.put(std::move(input)); });
   core_.start(core_duties());
 }
@@ -50,6 +54,8 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
 Node::~Node() {
   listener_.reset();
   core_.stop();
+  apply_.reset();
+  committed_->close();
   peers_.reset();
   log_.stop();  // Before the shards: it tells them if its last write fails.
   reads_.stop();
@@ -58,19 +64,35 @@ Node::~Node() {
 
 void Node::on_written(Result<raft::WriteSeq> written) {
   if (written) return core_.put(raft::Written{*written});
+  fail(written.error(), "the disk");
+}
+
+// Rule 12, and the same for a state that nobody may trust: such a server neither leads nor answers;
+// its clients go elsewhere.
+void Node::fail(const Error& error, const std::string& what) {
   {
     const std::lock_guard lock(failure_mutex_);
-    failure_ = written.error().message();
+    if (!failure_.empty()) return;
+    failure_ = error.message();
   }
-  // Rule 12: a server without a log neither leads nor answers; its clients go elsewhere.
   core_.halt();
   for (const auto& shard : shards_) {
     shard->drain({.code = ErrorCode::stopped,
-                  .message = "the disk of server " + facts_.name + " failed",
+                  .message = what + " of server " + facts_.name + " failed",
                   .retry_after = {},
                   .endpoints = facts_.other_endpoints()});
   }
-  on_failed_(written.error());
+  on_failed_(error);
+}
+
+void Node::start_applying(NodeParts& parts) {
+  if (parts.state_machine == nullptr) return;
+  apply_ = std::make_unique<ApplyThread>(
+      *parts.state_machine, *committed_, parts.boots.feed.base.index,
+      ApplyThread::Events{
+          .to_core = [this](cluster::Input input) { core_.put(std::move(input)); },
+          .on_failed = [this](const Error& error) { fail(error, "the state machine"); },
+          .on_news = std::move(parts.on_news)});
 }
 
 void Node::start_shards(const cluster::FeedBoot& boot) {
@@ -115,8 +137,15 @@ CoreDuties Node::core_duties() {
       .publish =
           [this](const std::shared_ptr<const cluster::CommittedBatch>& batch) {
             for (const auto& shard : shards_) shard->publish(batch);
+            committed_->publish(*batch);
+            if (apply_) apply_->wake();
+          },
+      .ask =
+          [this](std::vector<cluster::AdmissionQuestion> questions) {
+            apply_->ask(std::move(questions));
           },
       .answer = [this](std::vector<cluster::Answered> answers) { answer(std::move(answers)); },
+      .applied = [this] { apply_->taken(); },
       .lead = [this](const cluster::Leadership& leadership) { on_leadership(leadership); },
   };
 }
@@ -208,6 +237,10 @@ ShardFigures Node::shard_figures() const {
 
 bool Node::is_ready() const { return !draining_ && core_.view().leader.has_value(); }
 
+std::optional<Index> Node::applied() const {
+  return apply_ ? std::optional(apply_->applied()) : std::nullopt;
+}
+
 ServerStatus Node::status() const {
   const CoreView view = core_.view();
   const raft::Member* leader = view.leader ? facts_.configuration.find(*view.leader) : nullptr;
@@ -226,6 +259,7 @@ ServerStatus Node::status() const {
       .commit = view.commit,
       .last = view.last.index,
       .durable = view.durable,
+      .applied = applied(),
       .clients = shard_figures().clients,
       .voters = static_cast<std::size_t>(voters),
       .peers_linked = peers_->linked(),

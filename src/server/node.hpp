@@ -10,6 +10,8 @@
 
 #include "cluster/boot.hpp"
 #include "kuilt/server.hpp"
+#include "server/apply_thread.hpp"
+#include "server/committed_log.hpp"
 #include "server/core_thread.hpp"
 #include "server/facts.hpp"
 #include "server/log_thread.hpp"
@@ -28,6 +30,7 @@ struct NodeParts {
   std::shared_ptr<storage::Disk> disk;
   std::unique_ptr<storage::Wal> wal;
   cluster::BootBuilder::Boots boots;
+  StateMachine* state_machine = nullptr;            ///< Borrowed; null: the server has none.
   std::function<void(const std::string&)> on_news;  ///< Lines for people; any thread.
   /// Makes the way to the other voters; inputs may come before the core runs.
   std::function<std::unique_ptr<PeerTransport>(ToCore)> connect_peers;
@@ -35,10 +38,11 @@ struct NodeParts {
 
 /// Threads: runs its own (docs/ARCHITECTURE.md). Public calls from any thread.
 /// Ownership: destruction stops everything, in the order in which nobody is left without a partner:
-/// clients, peers, core, log.
+/// clients, core, state machine, peers, log.
 class Node {
  public:
-  /// `on_failed` is told once, from the log thread, if the disk fails (rule 12).
+  /// `on_failed` is told once if the disk fails (rule 12) or the state machine throws, from the log
+  /// thread or the apply thread.
   Node(NodeParts parts, std::function<void(const Error&)> on_failed);
   ~Node();
   Node(const Node&) = delete;
@@ -58,9 +62,14 @@ class Node {
   [[nodiscard]] LogThread::Figures log_figures() const { return log_.figures(); }
   [[nodiscard]] ShardFigures shard_figures() const;  ///< Of all shards together.
   [[nodiscard]] bool is_ready() const;               ///< Has a leader, and is not draining.
+  /// By the state machine; unset without one.
+  [[nodiscard]] std::optional<Index> applied() const;
+  [[nodiscard]] std::shared_ptr<CommittedLog> committed_log() const { return committed_; }
 
  private:
   void on_written(Result<raft::WriteSeq> written);
+  void fail(const Error& error, const std::string& what);
+  void start_applying(NodeParts& parts);
   void start_shards(const cluster::FeedBoot& boot);
   [[nodiscard]] CoreDuties core_duties();
   [[nodiscard]] ShardEvents shard_events(std::size_t number);
@@ -79,8 +88,10 @@ class Node {
   CoreThread core_;
   LogThread log_;
   ReadThread reads_;
+  std::shared_ptr<CommittedLog> committed_;
   std::unique_ptr<PeerTransport> peers_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<ApplyThread> apply_;  // Null without a state machine.
   std::unique_ptr<transport::Listener> listener_;
 };
 

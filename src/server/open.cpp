@@ -321,7 +321,8 @@ Result<std::string> with_real_port(const std::string& address) {
   return host + ":" + std::to_string(bound.port());
 }
 
-Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents& events) {
+Result<std::unique_ptr<Node>> open_node(ServerOptions options, StateMachine* state_machine,
+                                        const NodeEvents& events) {
   if (Status status = complaint_about(options); !status) return std::move(status).error();
   if (Status status = resolve_ports(options); !status) return std::move(status).error();
   auto opened = open_directory(options.data);
@@ -364,7 +365,7 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents&
   auto connect = peers_over(record.members.size() > 1 ? links : nullptr, facts, events);
   return std::make_unique<Node>(
       NodeParts{std::move(options), std::move(facts), directory, *std::move(disk),
-                std::move(recovery->wal), std::move(recovery->boots), events.on_news,
+                std::move(recovery->wal), std::move(recovery->boots), state_machine, events.on_news,
                 std::move(connect)},
       events.on_failed);
 }
@@ -390,6 +391,7 @@ Result<MeshPlan> plan_mesh(const std::vector<ServerOptions>& voters) {
 
 Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPlan& plan,
                                              const std::shared_ptr<VoterMesh>& mesh,
+                                             StateMachine* state_machine,
                                              const NodeEvents& events) {
   raft::Configuration live = plan.record;
   for (raft::Member& member : live.members) member.client_url = plan.client_urls.at(member.name);
@@ -420,7 +422,7 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPl
   };
   return std::make_unique<Node>(
       NodeParts{std::move(options), std::move(facts), directory, disk, std::move(recovery->wal),
-                std::move(recovery->boots), events.on_news, connect},
+                std::move(recovery->boots), state_machine, events.on_news, connect},
       events.on_failed);
 }
 

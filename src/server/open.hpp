@@ -19,8 +19,10 @@ struct NodeEvents {
 };
 
 /// Locks and recovers the directory, founds the cluster if it is new (which waits for the other
-/// founding servers), and starts the node. Errors: those of ServerCluster::open.
-Result<std::unique_ptr<Node>> open_node(ServerOptions options, const NodeEvents& events);
+/// founding servers), and starts the node. `state_machine` is borrowed, and may be null.
+/// Errors: those of ServerCluster::open.
+Result<std::unique_ptr<Node>> open_node(ServerOptions options, StateMachine* state_machine,
+                                        const NodeEvents& events);
 
 /// The voters of a mesh in this process.
 struct MeshPlan {
@@ -38,7 +40,7 @@ Result<MeshPlan> plan_mesh(const std::vector<ServerOptions>& voters);
 /// Errors: directory_of_another, and those of recovery.
 Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPlan& plan,
                                              const std::shared_ptr<VoterMesh>& mesh,
-                                             const NodeEvents& events);
+                                             StateMachine* state_machine, const NodeEvents& events);
 
 /// A port that is free now, where the address says 0; other addresses as they are.
 Result<std::string> with_real_port(const std::string& address);

@@ -13,6 +13,7 @@
 
 #include "kuilt/server.hpp"
 #include "server/admin.hpp"
+#include "server/committed_stream.hpp"
 #include "server/node.hpp"
 #include "server/open.hpp"
 #include "storage/posix_file.hpp"
@@ -56,6 +57,9 @@ struct ServerCluster::Impl {
     if (on_news) on_news(line);
   }
   std::string summary() const;
+  static Result<ServerCluster> open(ServerOptions options, StateMachine* state_machine);
+  static Result<ServerCluster> in_process(InProcessOptions options,
+                                          const StateMachineOf* state_machine_of);
 
   mutable std::mutex mutex;  // Guards the members' lifetime.
   std::vector<Member> members;
@@ -72,17 +76,33 @@ ServerCluster& ServerCluster::operator=(ServerCluster&&) noexcept = default;
 ServerCluster::~ServerCluster() = default;
 
 Result<ServerCluster> ServerCluster::open(ServerOptions options) {
+  return Impl::open(std::move(options), nullptr);
+}
+Result<ServerCluster> ServerCluster::open(ServerOptions options, StateMachine& state_machine) {
+  return Impl::open(std::move(options), &state_machine);
+}
+Result<ServerCluster> ServerCluster::in_process(InProcessOptions options) {
+  return Impl::in_process(std::move(options), nullptr);
+}
+Result<ServerCluster> ServerCluster::in_process(InProcessOptions options,
+                                                const StateMachineOf& state_machine_of) {
+  return Impl::in_process(std::move(options), &state_machine_of);
+}
+
+Result<ServerCluster> ServerCluster::Impl::open(ServerOptions options,
+                                                StateMachine* state_machine) {
   auto impl = std::make_unique<Impl>();
   impl->on_news = options.on_news;
   impl->admin_listen = options.admin_listen;
   const std::string name = options.name;
-  auto node = server::open_node(std::move(options), impl->events());
+  auto node = server::open_node(std::move(options), state_machine, impl->events());
   if (!node) return std::move(node).error();
   impl->members.push_back({name, *std::move(node)});
   return ServerCluster(std::move(impl));
 }
 
-Result<ServerCluster> ServerCluster::in_process(InProcessOptions options) {
+Result<ServerCluster> ServerCluster::Impl::in_process(InProcessOptions options,
+                                                      const StateMachineOf* state_machine_of) {
   if (options.voters == 0) {
     return Error(ErrorCode::invalid_argument, "a cluster of 0 voters decides nothing; give 1 or 3");
   }
@@ -113,7 +133,8 @@ Result<ServerCluster> ServerCluster::in_process(InProcessOptions options) {
   const auto mesh = std::make_shared<server::VoterMesh>();
   for (ServerOptions& one : all) {
     const std::string name = one.name;
-    auto node = server::open_mesh_node(std::move(one), *plan, mesh, impl->events());
+    StateMachine* own = state_machine_of == nullptr ? nullptr : &(*state_machine_of)(name);
+    auto node = server::open_mesh_node(std::move(one), *plan, mesh, own, impl->events());
     if (!node) return std::move(node).error().within("voter " + name);
     impl->members.push_back({name, *std::move(node)});
   }
@@ -162,6 +183,17 @@ std::string ServerCluster::leader() const {
     if (newest == nullptr || row.term > newest->term) newest = &row;
   }
   return newest == nullptr ? "" : newest->leader;
+}
+
+Result<CommittedStream> ServerCluster::committed(Index after, const std::string& server) const {
+  const std::lock_guard lock(impl_->mutex);
+  for (const Impl::Member& member : impl_->members) {
+    if (!member.node || (!server.empty() && member.name != server)) continue;
+    const auto log = member.node->committed_log();
+    if (Status status = log->complaint_about(after); !status) return std::move(status).error();
+    return CommittedStream(std::make_unique<CommittedStream::Impl>(log, after));
+  }
+  return Error(ErrorCode::invalid_argument, "no server \"" + server + "\" runs in this process");
 }
 
 Status ServerCluster::stop(const std::string& name) {

@@ -83,6 +83,12 @@ class Talker {
       if (auto* wanted = std::get_if<Message>(&*message)) return *wanted;
     }
   }
+  template <class Condition>
+  void read_nothing_until(Condition condition) {
+    seam_->pause_reading(true);
+    run_until(condition);
+    seam_->pause_reading(false);
+  }
   bool hears_the_end() {
     run_until([this] { return closed_.has_value(); });
     return closed_.has_value();
@@ -106,7 +112,7 @@ class Talker {
 
 class Conversation : public testing::TestWithParam<Encoding> {
  protected:
-  void start(std::size_t clients_max = 100) {
+  void start(std::size_t clients_max = 100, StateMachine* state_machine = nullptr) {
     ServerOptions options;
     options.name = "a";
     options.data = "";
@@ -114,6 +120,7 @@ class Conversation : public testing::TestWithParam<Encoding> {
     options.segment_bytes = std::uint64_t{4} << 20;
     options.clients_max = clients_max;
     node_ = open_mesh_node(options, plan_mesh({options}).or_throw(), std::make_shared<VoterMesh>(),
+                           state_machine,
                            {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}})
                 .or_throw();
     node_->admit_clients().or_throw();
@@ -149,6 +156,16 @@ class Conversation : public testing::TestWithParam<Encoding> {
     wire::Proposal one;
     one.number = 1;
     one.command = Bytes(command);
+    return one;
+  }
+
+  /// In a session of the client's own, so that it can be repeated.
+  [[nodiscard]] wire::Proposal proposal(const std::string& command,
+                                        std::uint64_t request_id) const {
+    wire::Proposal one = proposal(command);
+    one.session = SessionId::named("session");
+    one.birth = welcome_->commit.index;
+    one.request_id = RequestId(request_id);
     return one;
   }
 
@@ -282,10 +299,7 @@ TEST_P(Conversation, AProposalIsCommittedAndObserved) {
 TEST_P(Conversation, ARepeatUnderTheSameIdIsTheSameEntryAndAReuseIsRefused) {
   start();
   auto talker = welcomed();
-  wire::Proposal first = proposal("move");
-  first.session = SessionId::named("session");
-  first.birth = welcome_->commit.index;
-  first.request_id = RequestId(1);
+  const wire::Proposal first = proposal("move", 1);
   wire::Proposal reuse = first;
   reuse.command = Bytes(std::string("another move"));
 
@@ -296,6 +310,64 @@ TEST_P(Conversation, ARepeatUnderTheSameIdIsTheSameEntryAndAReuseIsRefused) {
   EXPECT_EQ(again.at, once.at);
   EXPECT_TRUE(again.duplicate);
   EXPECT_EQ(refused.code, ErrorCode::request_id_reused);
+}
+
+/// Returns how many commands it has taken in; or a long result, if it is asked to.
+struct Counting final : StateMachine {
+  Bytes apply(const LogEntry& entry) override {
+    if (entry.command.text() == "long") return Bytes(std::string(result_bytes_max, 'x'));
+    return Bytes(std::to_string(++count));
+  }
+  int count = 0;
+};
+
+TEST_P(Conversation, ARepeatBringsTheOriginalResult) {
+  Counting machine;
+  start(100, &machine);
+  auto talker = welcomed();
+  const auto propose = [&](std::uint64_t id) {
+    return std::get<wire::CommittedOutcome>(outcome(*talker, proposal("move", id)));
+  };
+
+  const wire::CommittedOutcome first = propose(1);
+  const wire::CommittedOutcome second = propose(2);
+  const wire::CommittedOutcome again = propose(1);
+
+  EXPECT_EQ(first.result, Bytes("1"));
+  EXPECT_EQ(second.result, Bytes("2"));
+  EXPECT_EQ(again.at, first.at);
+  EXPECT_TRUE(again.duplicate);
+  EXPECT_EQ(again.result, Bytes("1"));
+  node_.reset();
+}
+
+TEST_P(Conversation, ResultsBeyondWhatALinkMayHaveUnreadAreLeftOutAndTheLinkLives) {
+  Counting machine;
+  start(100, &machine);
+  auto talker = welcomed();
+  static constexpr std::uint64_t many = 40;  // 40 MiB of results: more than sockets hold.
+  for (std::uint64_t id = 1; id <= many; ++id) {
+    talker->say(wire::Propose{{proposal("long", id)}});
+  }
+  talker->read_nothing_until([this] {
+    const CoreView view = node_->core_view();
+    return view.counters.proposals == many && view.waiting == 0;
+  });
+
+  std::uint64_t answered = 0;
+  std::uint64_t results = 0;
+  while (answered < many) {
+    const auto answers = talker->hear<wire::Answers>();
+    ASSERT_TRUE(answers.has_value()) << "the link lives";
+    for (const wire::Answer& each : answers->answers) {
+      ++answered;
+      results += std::get<wire::CommittedOutcome>(each.outcome).result ? 1 : 0;
+    }
+  }
+
+  EXPECT_GE(results, 1U) << "one always fits";
+  EXPECT_LT(results, many);
+  node_.reset();
 }
 
 TEST_P(Conversation, ACommandOverTheLimitIsRefusedAndTheLinkLives) {

@@ -73,7 +73,7 @@ class InProcess : public testing::Test {
     return one;
   }
   static Result<std::unique_ptr<Node>> open(const ServerOptions& options, const MeshPlan& plan) {
-    return open_mesh_node(options, plan, std::make_shared<VoterMesh>(),
+    return open_mesh_node(options, plan, std::make_shared<VoterMesh>(), nullptr,
                           {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}});
   }
 

@@ -30,7 +30,8 @@ class OpenNode : public testing::Test {
   void TearDown() override { fs::remove_all(root_); }
 
   static Result<std::unique_ptr<Node>> open(const ServerOptions& options) {
-    return open_node(options, {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}});
+    return open_node(options, nullptr,
+                     {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}});
   }
   static bool leads_within(const Node& node, std::chrono::seconds patience) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
