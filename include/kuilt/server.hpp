@@ -30,9 +30,11 @@ struct ServerOptions {
   std::string name = "a";
   std::string data = "./kuilt-data";            ///< Directory; made if it is missing.
   std::string listen = "127.0.0.1:7400";        ///< For clients. Port 0 picks a free one.
+  std::vector<std::string> listen_also;         ///< More for clients; the limits hold for all.
   std::string peer_listen = "127.0.0.1:7401";   ///< For the other servers.
   std::string admin_listen = "127.0.0.1:7402";  ///< Health and metrics. Empty: none.
-  std::string advertise;  ///< What clients are told instead of `listen`, "ws://host:port".
+  /// What clients are told instead of `listen`, "ws://host:port". One for all listeners.
+  std::string advertise;
   std::vector<FoundingMember> found;       ///< Empty: a new directory founds a cluster of one.
   std::string secret_file;                 ///< Needed as soon as there is another server.
   std::vector<std::string> allow_origins;  ///< Besides the same origin.
@@ -147,7 +149,7 @@ class ServerCluster {
   /// `insecure_clients`).
   Status start();
 
-  /// Where clients reach it; known once `start()` has returned.
+  /// Where clients reach it, each listener; known once `start()` has returned.
   [[nodiscard]] ClusterEndpoints endpoints() const;
   /// The name of the server that leads, as far as any server here knows; empty if none is known.
   [[nodiscard]] std::string leader() const;

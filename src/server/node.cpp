@@ -184,15 +184,17 @@ Status Node::admit_clients() {
   limits.frame_bytes_max = facts_.limits.frame_bytes_max;
   limits.outbox_bytes_max = client_outbox_bytes_max;
   // Links are dealt out in turn. `listen` hands a Seam over on the executor that it chose.
-  const auto next = std::make_shared<std::size_t>(0);
+  const auto next = std::make_shared<std::atomic<std::size_t>>(0);
   const auto choose = [this, next] { return shards_.at((*next)++ % shards_.size())->executor(); };
   const auto on_seam = [this](std::shared_ptr<transport::Seam> seam) {
     for (const auto& shard : shards_) {
       if (shard->executor() == seam->executor()) return shard->adopt(std::move(seam));
     }
   };
-  auto listener = transport::listen(shards_.front()->executor(), options_.listen, rules, limits,
-                                    choose, on_seam);
+  std::vector<std::string> addresses = options_.listen_also;
+  addresses.insert(addresses.begin(), options_.listen);
+  auto listener =
+      transport::listen(shards_.front()->executor(), addresses, rules, limits, choose, on_seam);
   if (!listener) return std::move(listener).error().within("listen for clients");
   listener_ = *std::move(listener);
   return Done{};
@@ -213,9 +215,12 @@ void Node::drain(Duration patience) {
   }
 }
 
-std::string Node::client_url() const {
-  if (!options_.advertise.empty()) return options_.advertise;
-  return listener_ ? "ws://" + listener_->address() : "";
+std::vector<std::string> Node::client_urls() const {
+  if (!options_.advertise.empty()) return {options_.advertise};
+  std::vector<std::string> urls;
+  if (!listener_) return urls;
+  for (const std::string& address : listener_->addresses()) urls.push_back("ws://" + address);
+  return urls;
 }
 
 ShardFigures Node::shard_figures() const {

@@ -56,8 +56,8 @@ class Node {
 
   [[nodiscard]] const Facts& facts() const { return facts_; }
   [[nodiscard]] ServerStatus status() const;
-  /// "ws://host:port" once clients are admitted.
-  [[nodiscard]] std::string client_url() const;
+  /// "ws://host:port" of each listener, once clients are admitted; or what is advertised.
+  [[nodiscard]] std::vector<std::string> client_urls() const;
   [[nodiscard]] CoreView core_view() const { return core_.view(); }
   [[nodiscard]] LogThread::Figures log_figures() const { return log_.figures(); }
   [[nodiscard]] ShardFigures shard_figures() const;  ///< Of all shards together.

@@ -211,7 +211,9 @@ Result<std::unique_ptr<storage::DataDirectory>> open_directory(const std::string
 }
 
 Status resolve_ports(ServerOptions& options) {
-  for (std::string* address : {&options.listen, &options.peer_listen}) {
+  std::vector<std::string*> addresses = {&options.listen, &options.peer_listen};
+  for (std::string& also : options.listen_also) addresses.push_back(&also);
+  for (std::string* address : addresses) {
     auto real = with_real_port(*address);
     if (!real) return std::move(real).error();
     *address = *std::move(real);

@@ -158,7 +158,8 @@ ClusterEndpoints ServerCluster::endpoints() const {
   const std::lock_guard lock(impl_->mutex);
   std::vector<std::string> urls;
   for (const Impl::Member& member : impl_->members) {
-    if (member.node) urls.push_back(member.node->client_url());
+    if (!member.node) continue;
+    for (std::string& url : member.node->client_urls()) urls.push_back(std::move(url));
   }
   return ClusterEndpoints(std::move(urls));
 }

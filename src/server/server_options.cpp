@@ -29,8 +29,28 @@ Status check_address(const char* option, const std::string& address) {
                  "\" is not HOST:PORT with a port up to 65535");
 }
 
+Status check_client_address(const ServerOptions& options, const std::string& address) {
+  if (Status status = check_address("--listen", address); !status) return status;
+  const bool wildcard = address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+  if (wildcard && options.advertise.empty()) {
+    return invalid(
+        "--listen " + address +
+        ": clients can't be sent to a wildcard address; give --advertise ws://HOST:PORT");
+  }
+  if (!is_loopback(address) && !options.insecure_clients) {
+    return invalid(
+        "--listen " + address +
+        " is not loopback, and clients prove nothing in this version: anyone who reaches "
+        "it may propose. Give --insecure-clients if that is what you want");
+  }
+  return Done{};
+}
+
 Status check_addresses(const ServerOptions& options) {
-  if (Status status = check_address("--listen", options.listen); !status) return status;
+  if (Status status = check_client_address(options, options.listen); !status) return status;
+  for (const std::string& also : options.listen_also) {
+    if (Status status = check_client_address(options, also); !status) return status;
+  }
   if (Status status = check_address("--peer-listen", options.peer_listen); !status) return status;
   if (!options.admin_listen.empty()) {
     if (Status status = check_address("--admin-listen", options.admin_listen); !status)
@@ -38,19 +58,6 @@ Status check_addresses(const ServerOptions& options) {
   }
   if (!options.advertise.empty() && !options.advertise.starts_with("ws://")) {
     return invalid("--advertise: \"" + options.advertise + "\" is not ws://HOST:PORT");
-  }
-  const bool wildcard =
-      options.listen.starts_with("0.0.0.0:") || options.listen.starts_with("[::]:");
-  if (wildcard && options.advertise.empty()) {
-    return invalid(
-        "--listen " + options.listen +
-        ": clients can't be sent to a wildcard address; give --advertise ws://HOST:PORT");
-  }
-  if (!is_loopback(options.listen) && !options.insecure_clients) {
-    return invalid(
-        "--listen " + options.listen +
-        " is not loopback, and clients prove nothing in this version: anyone who reaches "
-        "it may propose. Give --insecure-clients if that is what you want");
   }
   return Done{};
 }

@@ -128,7 +128,7 @@ class Conversation : public testing::TestWithParam<Encoding> {
   /// A client that the server has welcomed.
   std::unique_ptr<Talker> welcomed(wire::Hello hello = {}) {
     auto talker = std::make_unique<Talker>(GetParam());
-    EXPECT_TRUE(talker->connect(node_->client_url()));
+    EXPECT_TRUE(talker->connect(node_->client_urls().front()));
     talker->say(hello);
     welcome_ = talker->hear<wire::Welcome>();
     EXPECT_TRUE(welcome_.has_value());
@@ -136,7 +136,7 @@ class Conversation : public testing::TestWithParam<Encoding> {
   }
   std::unique_ptr<Talker> stranger() {
     auto talker = std::make_unique<Talker>(GetParam());
-    EXPECT_TRUE(talker->connect(node_->client_url()));
+    EXPECT_TRUE(talker->connect(node_->client_urls().front()));
     return talker;
   }
   static void expect_goodbye(Talker& talker, ErrorCode code) {
@@ -180,7 +180,7 @@ TEST_P(Conversation, AHelloIsWelcomedWithAllThatAClientNeeds) {
 
   EXPECT_EQ(welcome_->server_name, "a");
   EXPECT_EQ(welcome_->principal, "ada");
-  EXPECT_EQ(welcome_->endpoints, std::vector<std::string>{node_->client_url()});
+  EXPECT_EQ(welcome_->endpoints, std::vector<std::string>{node_->client_urls().front()});
   EXPECT_EQ(welcome_->limits.command_bytes_max, 1U << 20);
   EXPECT_FALSE(welcome_->cluster.is_none());
 }
@@ -461,7 +461,7 @@ TEST_P(Conversation, OneClientTooManyIsToldSoBeforeItIsServed) {
   auto first = welcomed();
   Talker second(GetParam());
 
-  EXPECT_FALSE(second.connect(node_->client_url()));
+  EXPECT_FALSE(second.connect(node_->client_urls().front()));
 
   ASSERT_TRUE(second.refusal.has_value());
   EXPECT_EQ(second.refusal->code(), ErrorCode::too_many_clients);
