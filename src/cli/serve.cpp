@@ -18,6 +18,7 @@ namespace {
 
 struct ServeFlags {
   ServerOptions options;
+  std::string listen = options.listen;
   std::string found;
   std::string config;
   bool check_config = false;
@@ -55,7 +56,8 @@ void add_flags(CLI::App& command, ServeFlags& flags) {
   };
   add("--name", o.name, "What people call this server; unique in its cluster");
   add("--data", o.data, "Directory of its log; made if it is missing");
-  add("--listen", o.listen, "Address for clients")->type_name("HOST:PORT");
+  add("--listen", flags.listen, "Addresses for clients, separated by commas")
+      ->type_name("HOST:PORT[,…]");
   add("--peer-listen", o.peer_listen, "Address for the other servers")->type_name("HOST:PORT");
   add("--admin-listen", o.admin_listen, "Address for health and metrics; empty: none")
       ->type_name("HOST:PORT");
@@ -103,6 +105,11 @@ Status complete(CLI::App& command, ServeFlags& flags) {
   auto list = parse_found(flags.found);
   if (!list) return std::move(list).error();
   flags.options.found = *std::move(list);
+  std::stringstream addresses(flags.listen);
+  std::getline(addresses, flags.options.listen, ',');
+  for (std::string also; std::getline(addresses, also, ',');) {
+    flags.options.listen_also.push_back(also);
+  }
   flags.options.heartbeat_interval = std::chrono::milliseconds(flags.heartbeat_ms);
   flags.options.election_timeout_min = std::chrono::milliseconds(flags.election_min_ms);
   flags.options.election_timeout_max = std::chrono::milliseconds(flags.election_max_ms);
@@ -127,17 +134,23 @@ std::string open_files(std::size_t clients_max) {
   return files + ", TOO FEW for " + clients + ": raise it (ulimit -n), or lower --clients-max";
 }
 
+std::string listeners_of(const ServerOptions& options) {
+  std::string all = options.listen;
+  for (const std::string& also : options.listen_also) all += ", " + also;
+  return all;
+}
+
 std::string who_may_connect(const ServerOptions& options) {
   if (!options.insecure_clients) return "clients: everybody on this machine, nobody else";
-  return "clients: everybody who reaches " + options.listen +
+  return "clients: everybody who reaches " + listeners_of(options) +
          ", without any proof (--insecure-clients)";
 }
 
 void tell_settings(const ServerOptions& options) {
   tell("kuilt " + std::string(version) + ": server " + options.name + ", pid " +
        std::to_string(::getpid()) + ", directory " + options.data);
-  tell("  listens for clients on " + options.listen + ", for servers on " + options.peer_listen +
-       ", for administration on " +
+  tell("  listens for clients on " + listeners_of(options) + ", for servers on " +
+       options.peer_listen + ", for administration on " +
        (options.admin_listen.empty() ? "nothing" : options.admin_listen));
   tell("  fsync on: an entry is on disk before it is acknowledged");
   tell("  " + open_files(options.clients_max));
@@ -148,7 +161,8 @@ void tell_identity(const ServerCluster& server) {
   const ServerStatus self = server.status().front();
   tell("  node " + self.id.text() + ", cluster " + self.cluster.text() + ", history " +
        self.history.text());
-  tell("  clients are admitted at " + server.endpoints().urls().front());
+  const ClusterEndpoints endpoints = server.endpoints();
+  for (const std::string& url : endpoints.urls()) tell("  clients are admitted at " + url);
 }
 
 int serve(CLI::App& command, ServeFlags& flags) {

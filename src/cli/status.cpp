@@ -47,13 +47,13 @@ std::vector<Row> ask(const std::vector<std::string>& addresses) {
 
 std::string text(const nlohmann::json& row, const char* key) {
   const auto found = row.find(key);
-  if (found == row.end()) return "-";
+  if (found == row.end() || found->is_null()) return "-";
   return found->is_string() ? found->get<std::string>() : found->dump();
 }
 
 void print_table(const std::vector<Row>& rows, std::uint64_t newest) {
-  std::printf("%-8s %-9s %6s %10s %10s %6s %9s %8s %7s  %s\n", "name", "role", "term", "commit",
-              "last", "lag", "log MiB", "clients", "peers", "id");
+  std::printf("%-8s %-9s %6s %10s %10s %10s %6s %9s %8s %7s  %s\n", "name", "role", "term",
+              "commit", "applied", "last", "lag", "log MiB", "clients", "peers", "id");
   for (const Row& row : rows) {
     if (!row.answer) {
       std::printf("%-8s %s\n", "?", row.trouble.c_str());
@@ -61,9 +61,10 @@ void print_table(const std::vector<Row>& rows, std::uint64_t newest) {
     }
     const nlohmann::json& a = *row.answer;
     const auto commit = a.value("commit", std::uint64_t{0});
-    std::printf("%-8s %-9s %6s %10s %10s %6llu %9.1f %8s %3s/%-3llu  %s\n", text(a, "name").c_str(),
-                text(a, "role").c_str(), text(a, "term").c_str(), text(a, "commit").c_str(),
-                text(a, "last").c_str(), static_cast<unsigned long long>(newest - commit),
+    std::printf("%-8s %-9s %6s %10s %10s %10s %6llu %9.1f %8s %3s/%-3llu  %s\n",
+                text(a, "name").c_str(), text(a, "role").c_str(), text(a, "term").c_str(),
+                text(a, "commit").c_str(), text(a, "applied").c_str(), text(a, "last").c_str(),
+                static_cast<unsigned long long>(newest - commit),
                 a.value("log_bytes_written", 0.0) / (1 << 20), text(a, "clients").c_str(),
                 text(a, "peers_linked").c_str(),
                 static_cast<unsigned long long>(

@@ -1,4 +1,5 @@
 // The C++ examples do what they say.
+#include <csignal>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -6,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include "kuilt/client.hpp"
 #include "kuilt/server.hpp"
 #include "tests/cli/process.hpp"
 
@@ -36,8 +38,28 @@ TEST(Examples, AnEmbeddedClusterSurvivesTheEndOfItsLeader) {
   EXPECT_THAT(outcome.out, testing::HasSubstr("survived the end of "));
 }
 
+TEST(Examples, ScoresAnswersWithWhatItsStateMachineSaysAndAdmitsNothingElse) {
+  const TemporaryFolder folder;
+  Process scores({KUILT_EXAMPLE_DIR "/example_scores", "127.0.0.1:0", folder / "data"});
+  ASSERT_TRUE(scores.await_output("scores are kept at ws://127.0.0.1:"));
+  const std::string url = scores.output().substr(std::string("scores are kept at ").size());
+  auto client = ClusterClient::connect({url.substr(0, url.find('\n'))}).or_throw();
+
+  const auto first = client.propose("score ann").get().or_throw();
+  const auto second = client.propose("score ann").get().or_throw();
+  const auto other = client.propose("hello").get();
+
+  EXPECT_EQ(first.result, Bytes("ann has 1"));
+  EXPECT_EQ(second.result, Bytes("ann has 2"));
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code(), ErrorCode::not_admitted);
+  EXPECT_EQ(other.error().message(), "say: score NAME");
+  scores.signal(SIGTERM);
+  EXPECT_EQ(scores.wait().status, 0);
+}
+
 TEST(Examples, StayWithin25LinesBesidesIncludesAndComments) {
-  for (const std::string name : {"hello", "embedded"}) {
+  for (const std::string name : {"hello", "embedded", "scores"}) {
     std::ifstream file(KUILT_SOURCE_DIR "/examples/" + name + ".cpp");
     int lines = 0;
     for (std::string line; std::getline(file, line);) {

@@ -48,6 +48,9 @@ class Process {
   /// too long.
   [[nodiscard]] bool await_output(const std::string& text);
   [[nodiscard]] bool await_error(const std::string& text);
+  /// What it has written to standard output, as far as it was read.
+  [[nodiscard]] const std::string& output() const { return outcome_.out; }
+  [[nodiscard]] const std::string& errors() const { return outcome_.err; }
   /// Whether it has written to standard output by now, or soon.
   [[nodiscard]] bool has_output();
   /// Waits for the end; kills what takes too long, whose status is then 137.

@@ -65,6 +65,35 @@ void expect_refused(const Outcome& outcome, const std::string& code, const std::
   EXPECT_THAT(outcome.err, HasSubstr(says));
 }
 
+TEST(Serve, SeveralListenersFrontOneServer) {
+  const TemporaryFolder folder;
+  std::vector<std::string> line = serve_on(folder, {"--listen", "127.0.0.1:0,127.0.0.2:0"});
+  line.insert(line.begin(), KUILT_BINARY);
+  Process server(std::move(line));
+  ASSERT_TRUE(server.await_error("clients are admitted at ws://127.0.0.1:"));
+  ASSERT_TRUE(server.await_error("clients are admitted at ws://127.0.0.2:"));
+  ASSERT_TRUE(server.await_error("ready: leader"));
+  const auto url_at = [&](const std::string& host) {
+    const std::size_t begin = server.errors().find("admitted at ws://" + host) + 12;
+    return server.errors().substr(begin, server.errors().find('\n', begin) - begin);
+  };
+
+  EXPECT_EQ(kuilt({"propose", "-e", url_at("127.0.0.1"), "through the first"}).status, 0);
+  const Outcome seen = kuilt({"observe", "-e", url_at("127.0.0.2"), "--count", "1"});
+
+  EXPECT_EQ(seen.status, 0) << seen.err;
+  EXPECT_THAT(seen.out, HasSubstr("through the first"));
+}
+
+TEST(Serve, EachOfSeveralListenersIsChecked) {
+  const TemporaryFolder folder;
+
+  expect_refused(kuilt(serve_on(folder, {"--listen", "127.0.0.1:0,7400"})), "invalid_argument",
+                 "--listen: \"7400\" is not HOST:PORT");
+  expect_refused(kuilt(serve_on(folder, {"--listen", "127.0.0.1:0,0.0.0.0:7400"})),
+                 "invalid_argument", "--listen 0.0.0.0:7400");
+}
+
 TEST(Serve, APortInUseIsNamed) {
   const TemporaryFolder folder;
   const TakenPort taken;
