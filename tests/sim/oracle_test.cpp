@@ -125,6 +125,58 @@ TEST_F(TwoCommitted, ACommitOfWhatWasRefusedIsNamed) {
   EXPECT_THAT(oracle.commit(command(3, third), 3, Term(1)).value_or(""), HasSubstr("refused"));
 }
 
+TEST_F(TwoCommitted, AResultWhereThereIsNoStateMachineIsNamed) {
+  const wire::CommittedOutcome told{{Index(1), Term(1)}, false, Bytes("1")};
+
+  EXPECT_THAT(oracle.resolved(first, told).value_or(""), HasSubstr("no state machine"));
+}
+
+/// The same two, on servers with a state machine.
+struct TwoApplied : ::testing::Test {
+  TwoApplied() {
+    first = oracle.propose("");
+    second = oracle.propose("");
+    EXPECT_EQ(oracle.commit(command(1, first), 1, Term(1)), std::nullopt);
+    EXPECT_EQ(oracle.commit(command(2, second), 2, Term(1)), std::nullopt);
+    StateMachine state;
+    result_of_first = state.apply(BytesView(Oracle::command_of(first, 8)));
+    result_of_second = state.apply(BytesView(Oracle::command_of(second, 8)));
+  }
+  [[nodiscard]] std::string complaint_about_second(std::optional<Bytes> result, bool duplicate) {
+    const wire::CommittedOutcome told{{Index(2), Term(1)}, duplicate, std::move(result)};
+    return oracle.resolved(second, told).value_or("");
+  }
+  Oracle oracle{Position{}, true};
+  ProposalNumber first = 0;
+  ProposalNumber second = 0;
+  Bytes result_of_first;
+  Bytes result_of_second;
+};
+
+TEST_F(TwoApplied, TheResultOfTheEntryIsAccepted) {
+  EXPECT_EQ(complaint_about_second(result_of_second, false), "");
+}
+
+TEST_F(TwoApplied, ARepeatMayHaveLostItsResult) {
+  EXPECT_EQ(complaint_about_second(std::nullopt, true), "");
+}
+
+TEST_F(TwoApplied, AFreshCommitWithoutAResultIsNamed) {
+  EXPECT_THAT(complaint_about_second(std::nullopt, false), HasSubstr("without a result"));
+}
+
+TEST_F(TwoApplied, TheResultOfAnotherEntryIsNamed) {
+  EXPECT_THAT(complaint_about_second(result_of_first, false), HasSubstr("not that of the entry"));
+}
+
+TEST_F(TwoApplied, ADecisionByAStateThatIsTooOldIsNamed) {
+  ASSERT_EQ(complaint_about_second(result_of_second, false), "");
+  const std::string third = Oracle::command_of(oracle.propose(""), 8);
+
+  EXPECT_EQ(oracle.asked(BytesView(third), Index(2)), std::nullopt);
+  EXPECT_THAT(oracle.asked(BytesView(third), Index(1)).value_or(""), HasSubstr("it has applied 1"));
+}
+
 TEST_F(TwoCommitted, AProposalInTheLogTwiceIsNamed) {
   EXPECT_THAT(oracle.commit(command(3, first), 3, Term(1)).value_or(""), HasSubstr("twice"));
 }
@@ -209,6 +261,14 @@ TEST_F(ThreeServers, NoLogHoldsARequestTwice) {
   invariants.ordered(0, write(2, {command(2, first)}, Term(1)));
 
   EXPECT_THAT(complaint(), HasSubstr("twice"));
+}
+
+TEST_F(ThreeServers, NoLogHoldsACommandThatNoStateMachineAdmits) {
+  const ProposalNumber first = oracle.propose("");
+  invariants.admit_only([](BytesView command) { return !command.text().starts_with("0:"); });
+  invariants.ordered(0, write(1, {command(1, first)}, Term(1)));
+
+  EXPECT_THAT(complaint(), HasSubstr("no state machine admits"));
 }
 
 TEST_F(ThreeServers, RecoveryMustFindWhatWasDurable) {
