@@ -37,12 +37,16 @@ class Mailbox {
   std::vector<T> items_;
 };
 
-/// A mailbox whose consumer sleeps on it.
+/// A mailbox whose consumer sleeps on it. Once closed it takes nothing more: a server that stopped
+/// by itself would otherwise gather what the others go on sending.
 template <class T>
 class BlockingMailbox : public Mailbox<T> {
  public:
   void put(T item) {
-    if (Mailbox<T>::put(std::move(item))) wake_.notify_one();
+    const std::lock_guard lock(this->mutex_);
+    if (closed_) return;
+    this->items_.push_back(std::move(item));
+    if (this->items_.size() == 1) wake_.notify_one();
   }
   /// All there is; waits for the first until `deadline` or `close()`, and may then be empty.
   std::vector<T> wait(Instant deadline) {
