@@ -1,7 +1,8 @@
 # kuilt_layer(<name> SOURCES ... DEPENDS layer ... [PRIVATE_DEPENDS target ...])
 #
 # One layer is one library kuilt_<name>, used everywhere as kuilt::<name>. Sources are listed by
-# hand; DEPENDS are layers, PRIVATE_DEPENDS are libraries that stay behind this layer.
+# hand; DEPENDS are layers, PRIVATE_DEPENDS are libraries that stay behind this layer. Static, for
+# the tests see inside; libkuilt.so is made of them, so nothing is shown that does not say KUILT_API.
 set(KUILT_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum)
 if(KUILT_WARNINGS_AS_ERRORS)
   list(APPEND KUILT_WARNINGS -Werror)
@@ -13,6 +14,8 @@ function(kuilt_layer name)
   list(TRANSFORM L_DEPENDS PREPEND kuilt::)
   add_library(${target} STATIC ${L_SOURCES})
   add_library(kuilt::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_compile_options(${target} PRIVATE ${KUILT_WARNINGS})
   target_link_libraries(${target} PUBLIC ${L_DEPENDS} PRIVATE ${L_PRIVATE_DEPENDS})

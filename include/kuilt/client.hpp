@@ -16,6 +16,7 @@
 
 #include "kuilt/bytes.hpp"
 #include "kuilt/committed.hpp"
+#include "kuilt/detail/export.hpp"
 #include "kuilt/endpoints.hpp"
 #include "kuilt/pending.hpp"
 #include "kuilt/result.hpp"
@@ -80,7 +81,7 @@ class Subscription;
 ///
 /// Threads: one at a time. Ownership: move-only; destruction stops observing. May outlive the
 /// client, and then ends.
-class Observer {
+class KUILT_API Observer {
  public:
   explicit Observer(std::shared_ptr<detail::Subscription> subscription);
   Observer(Observer&&) noexcept;
@@ -111,7 +112,7 @@ class Observer {
 /// is an error, and a callback that throws ends the process with its name.
 /// Ownership: move-only; destruction stops. Never destroy a client inside one of its callbacks.
 /// Failure: never throws. It goes on trying until stopped; each call has a deadline of its own.
-class ClusterClient {
+class KUILT_API ClusterClient {
  public:
   /// Begins to connect; does not wait for it. Endpoints are tried in turn, the first one first.
   /// Errors: invalid_argument (no endpoint, one that is no URL, no link, a name or token that is

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "kuilt/bytes.hpp"
+#include "kuilt/detail/export.hpp"
 #include "kuilt/types.hpp"
 
 namespace kuilt {
@@ -41,7 +42,7 @@ struct Committed : std::variant<CommittedEntry, CommittedAdvance> {
 
 /// A place in one room's history, cluster-wide: any server resumes there, and refuses if its
 /// history is another one.
-struct ResumeToken {
+struct KUILT_API ResumeToken {
   ClusterId cluster;
   HistoryId history;
   Position position;

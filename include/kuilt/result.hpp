@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "kuilt/detail/check.hpp"
+#include "kuilt/detail/export.hpp"
 #include "kuilt/errors.hpp"
 
 namespace kuilt {
@@ -39,7 +40,7 @@ class [[nodiscard]] Error {
 };
 
 /// What `Result::or_throw` throws. kuilt itself throws nothing across its API.
-class Failure : public std::runtime_error {
+class KUILT_API Failure : public std::runtime_error {
  public:
   explicit Failure(Error error)
       : std::runtime_error(std::string(name_of(error.code())) + ": " + error.message()),

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kuilt/committed.hpp"
+#include "kuilt/detail/export.hpp"
 #include "kuilt/endpoints.hpp"
 #include "kuilt/result.hpp"
 #include "kuilt/state_machine.hpp"
@@ -56,7 +57,7 @@ struct ServerOptions {
 
 /// Done, or an error that names the option, its value and its limit. `open` asks it first.
 /// Errors: invalid_argument.
-[[nodiscard]] Status complaint_about(const ServerOptions& options);
+[[nodiscard]] KUILT_API Status complaint_about(const ServerOptions& options);
 
 /// How `ServerCluster::in_process` is made.
 struct InProcessOptions {
@@ -94,7 +95,7 @@ using StateMachineOf = std::function<StateMachine&(const std::string& voter)>;
 /// no more than 256 KiB ahead, and however slow it is, the server waits for nothing.
 ///
 /// Threads: one at a time. Ownership: move-only. May outlive the server, and then ends.
-class CommittedStream {
+class KUILT_API CommittedStream {
  public:
   CommittedStream(CommittedStream&&) noexcept;
   CommittedStream& operator=(CommittedStream&&) noexcept;
@@ -124,7 +125,7 @@ class CommittedStream {
 /// call of a state machine that runs.
 /// Failure: a server whose disk fails, or whose state machine throws in `apply`, stops by itself;
 /// `status().failure` says why.
-class ServerCluster {
+class KUILT_API ServerCluster {
  public:
   /// Opens one server on a data directory, recovering what is there. With a founding list it
   /// returns once the founding record is agreed and durable; that waits for the other servers.
@@ -179,7 +180,7 @@ class ServerCluster {
   ~ServerCluster();
 
  private:
-  struct Impl;
+  struct KUILT_LOCAL Impl;
   explicit ServerCluster(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -7,6 +7,7 @@
 
 #include "kuilt/bytes.hpp"
 #include "kuilt/committed.hpp"
+#include "kuilt/detail/export.hpp"
 #include "kuilt/result.hpp"
 
 namespace kuilt {
@@ -15,7 +16,7 @@ namespace kuilt {
 inline constexpr std::size_t result_bytes_max = std::size_t{1} << 20;
 
 /// Where a snapshot is written to.
-class SnapshotSink {
+class KUILT_API SnapshotSink {
  public:
   virtual ~SnapshotSink() = default;
   /// Errors: io, disk_full. After an error no more is to be written.
@@ -23,7 +24,7 @@ class SnapshotSink {
 };
 
 /// Where a snapshot is read from.
-class SnapshotSource {
+class KUILT_API SnapshotSource {
  public:
   virtual ~SnapshotSource() = default;
   /// The next bytes, `bytes_max` at most. Empty: that was all.
@@ -47,7 +48,7 @@ using SnapshotWriter = std::function<Status(SnapshotSink&)>;
 /// server, and on a leader proposals, but neither commits nor the feed.
 /// Ownership: borrowed by the server, which it must outlive. One object serves one server.
 /// Failure: see each call.
-class StateMachine {
+class KUILT_API StateMachine {
  public:
   using Sink = SnapshotSink;
   using Source = SnapshotSource;
