@@ -140,6 +140,7 @@ PeerLinks::~PeerLinks() {
 Status PeerLinks::listen() {
   transport::AcceptRules rules;
   rules.subprotocols = {std::string(subprotocol)};
+  rules.any_host = true;  // Founding lists name servers as the network does, not as they listen.
   rules.links_max = 64;
   rules.links_per_address_max = 64;
   transport::SeamLimits limits;

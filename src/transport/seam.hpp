@@ -82,8 +82,9 @@ struct AcceptRules {
   /// Besides the same origin. Exact scheme, host and port. "null" never matches.
   std::vector<std::string> allowed_origins;
   std::vector<std::string> allowed_hosts;  ///< For Host; loopback names and our own always pass.
-  bool origin_required = false;            ///< Else absent is fine, as programs send none.
-  std::size_t links_max = 10'000;          ///< More get HTTP 503.
+  bool any_host = false;  ///< Where every link proves itself, a name that led here decides nothing.
+  bool origin_required = false;    ///< Else absent is fine, as programs send none.
+  std::size_t links_max = 10'000;  ///< More get HTTP 503.
   std::size_t links_per_address_max = 10'000;
   std::string text_subprotocol;  ///< Seams that agreed on it send text frames.
 };

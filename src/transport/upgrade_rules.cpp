@@ -55,7 +55,7 @@ std::optional<Refusal> refuse_host(const UpgradeRequest& request, const AcceptRu
                        " Host headers; exactly one is needed."};
   }
   const std::string& host = request.hosts.front();
-  if (host_is_ours(host, rules.allowed_hosts, own_hosts)) return std::nullopt;
+  if (rules.any_host || host_is_ours(host, rules.allowed_hosts, own_hosts)) return std::nullopt;
   return Refusal{403, ErrorCode::not_allowed,
                  "The Host " + quoted(host) +
                      " is not a name of this server. Connect by one of its addresses, or start " +

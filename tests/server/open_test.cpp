@@ -5,8 +5,11 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <thread>
+#include <vector>
 
+#include "server/secret.hpp"
 #include "storage/posix_directory.hpp"
 #include "storage/posix_disk.hpp"
 #include "storage/wal.hpp"
@@ -176,6 +179,34 @@ TEST_F(OpenNode, AListWithoutASecretIsRefusedBeforeAnythingIsWritten) {
   EXPECT_EQ(node.error().code(), ErrorCode::invalid_argument);
   EXPECT_NE(node.error().message().find("kuilt secret new"), std::string::npos);
   EXPECT_FALSE(fs::exists(options_.data));
+}
+
+// 127.1 is a name to the resolver, and none that a server knows itself by.
+TEST_F(OpenNode, ServersMeetByNamesThatTheyDoNotListenOn) {
+  const std::string secret = (root_ / "secret").string();
+  create_secret(secret).or_throw();
+  std::vector<FoundingMember> found;
+  std::vector<ServerOptions> both;
+  for (const char* name : {"a", "b"}) {
+    ServerOptions one;
+    one.name = name;
+    one.data = (root_ / name).string();
+    one.listen = with_real_port("127.0.0.1:0").or_throw();
+    one.peer_listen = with_real_port("127.0.0.1:0").or_throw();
+    one.secret_file = secret;
+    one.founding_timeout = 20s;
+    found.push_back({name, "127.1" + one.peer_listen.substr(one.peer_listen.find(':'))});
+    both.push_back(one);
+  }
+  for (ServerOptions& one : both) one.found = found;
+
+  auto other = std::async(std::launch::async, [&] { return open(both.front()); });
+  const auto node = open(both.back());
+  const auto node_of_other = other.get();
+
+  ASSERT_TRUE(node.has_value()) << node.error().message();
+  ASSERT_TRUE(node_of_other.has_value()) << node_of_other.error().message();
+  EXPECT_EQ((*node)->status().cluster, (*node_of_other)->status().cluster);
 }
 
 }  // namespace

@@ -247,6 +247,16 @@ INSTANTIATE_TEST_SUITE_P(
                       HostCase{"kuilt.example.evil", false}, HostCase{"10.0.0.1", false},
                       HostCase{"[::2]", false}, HostCase{"[::1", true}));
 
+TEST_F(ListenerTest, AnyHostPassesWhereEveryLinkProvesItself) {
+  AcceptRules proven = rules();
+  proven.any_host = true;
+  serve(proven, {});
+  Ask ask;
+  ask.host = "another.example";
+
+  EXPECT_THAT(answer_to(ask), admitted);
+}
+
 TEST_F(ListenerTest, ARequestWithoutHostIsRefused) {
   serve();
   Ask ask;
