@@ -110,7 +110,7 @@ class KUILT_API CommittedStream {
 
  private:
   friend class ServerCluster;
-  struct Impl;
+  struct KUILT_LOCAL Impl;
   explicit CommittedStream(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
@@ -172,7 +172,8 @@ class KUILT_API ServerCluster {
   Status drain();
 
   /// Waits for SIGTERM or SIGINT, drains, and returns the exit status for `main`: 0 after a clean
-  /// drain, 7 if the disk or the state machine failed.
+  /// drain, 7 if the disk or the state machine failed. Where NOTIFY_SOCKET is set (systemd's
+  /// Type=notify), the service manager hears that it is ready, who leads, and that it stops.
   int run_until_signal();
 
   ServerCluster(ServerCluster&&) noexcept;

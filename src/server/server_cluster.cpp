@@ -16,6 +16,7 @@
 #include "server/committed_stream.hpp"
 #include "server/node.hpp"
 #include "server/open.hpp"
+#include "server/service_manager.hpp"
 #include "storage/posix_file.hpp"
 
 namespace kuilt {
@@ -55,6 +56,12 @@ struct ServerCluster::Impl {
   void tell(const std::string& line) {
     const std::lock_guard lock(news_mutex);
     if (on_news) on_news(line);
+  }
+  /// Best effort: who runs without its word can still be told by people.
+  void tell_manager(const std::string& state) {
+    if (const Status status = server::tell_service_manager(state); !status) {
+      tell(status.error().message());
+    }
   }
   std::string summary() const;
   static Result<ServerCluster> open(ServerOptions options, StateMachine* state_machine);
@@ -233,12 +240,14 @@ int ServerCluster::run_until_signal() {
   net::io_context loop(1);
   net::signal_set signals(loop, SIGTERM, SIGINT);
   signals.async_wait([&loop](const boost::system::error_code&, int) { loop.stop(); });
+  impl_->tell_manager("READY=1");
   net::steady_timer timer(loop);
   std::string told;
   const std::function<void()> look = [&] {
     if (impl_->failed) return loop.stop();
     if (std::string line = impl_->summary(); line != told) {
       impl_->tell(line);
+      impl_->tell_manager("STATUS=" + line);
       told = std::move(line);
     }
     timer.expires_after(news_interval);
@@ -250,6 +259,7 @@ int ServerCluster::run_until_signal() {
   loop.run();
   if (impl_->failed) return info(ErrorCode::io).exit_code;
   impl_->tell("draining");
+  impl_->tell_manager("STOPPING=1");
   const Status status = drain();
   return status ? 0 : info(status.error().code()).exit_code;
 }

@@ -1,6 +1,7 @@
 // What `kuilt serve` refuses before it takes part in anything, and where its settings come from.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/cli/process.hpp"
+#include "tests/server/notify_socket.hpp"
 
 namespace kuilt::cli {
 namespace {
@@ -149,6 +151,30 @@ TEST(Serve, ASecretThatOthersCanReadIsRefused) {
       folder, {"--found", "a=127.0.0.1:1,b=127.0.0.1:2", "--secret-file", folder / "secret"}));
 
   expect_refused(outcome, "invalid_argument", "chmod 600");
+}
+
+TEST(Serve, TheServiceManagerHearsWhenItIsReadyWhoLeadsAndThatItStops) {
+  const TemporaryFolder folder;
+  const server::NotifySocket manager(folder / "notify");
+  Process serving(serve_on(folder, {"--name", "a"}), {"NOTIFY_SOCKET=" + (folder / "notify")});
+
+  EXPECT_EQ(manager.next(), "READY=1");
+  EXPECT_TRUE(manager.await("STATUS=ready: leader a, 1 of 1 linked"));
+  serving.signal(SIGTERM);
+  EXPECT_TRUE(manager.await("STOPPING=1"));
+
+  EXPECT_EQ(serving.wait().status, 0);
+}
+
+TEST(Serve, AServiceManagerThatDoesNotListenIsNamedAndDoesNotStopIt) {
+  const TemporaryFolder folder;
+  Process serving(serve_on(folder, {"--name", "a"}), {"NOTIFY_SOCKET=" + (folder / "nobody")});
+
+  EXPECT_TRUE(serving.await_error("NOTIFY_SOCKET=" + (folder / "nobody")));
+  EXPECT_TRUE(serving.await_error("ready: leader a"));
+  serving.signal(SIGTERM);
+
+  EXPECT_EQ(serving.wait().status, 0);
 }
 
 TEST(Config, FlagsComeBeforeEnvironmentBeforeFile) {
