@@ -579,7 +579,7 @@ struct StuckLookup {
 };
 
 TEST_F(ListenerTest, AHostThatNeverResolvesDelaysNeitherTheOthersNorTheEnd) {
-  serve(rules(), {}, "localhost:0");
+  serve(rules(), {}, {"localhost:0"});
   StuckLookup stuck;
   const Lookup lookup = stuck.lookup();
   std::optional<Error> failed;
