@@ -7,16 +7,20 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <utility>
+
+#include <gtest/gtest.h>
 
 #include "kuilt/detail/check.hpp"
 
 namespace kuilt::cli {
 namespace {
 
-constexpr auto patience = std::chrono::seconds(30);
+constexpr auto patience_max = std::chrono::seconds(30);
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> out;
@@ -38,11 +42,26 @@ TemporaryFolder::TemporaryFolder() {
 }
 
 TemporaryFolder::~TemporaryFolder() {
+  if (testing::Test::HasFailure()) {
+    std::printf("what the test left: %s\n", path_.c_str());
+    return;
+  }
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
 }
 
-Process::Process(std::vector<std::string> arguments, std::vector<std::string> variables) {
+bool await(const std::function<bool()>& condition, std::chrono::seconds patience) {
+  constexpr auto look_interval = std::chrono::milliseconds(5);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(look_interval);
+  }
+  return true;
+}
+
+Process::Process(std::vector<std::string> arguments, std::vector<std::string> variables,
+                 StandardError standard_error) {
   ::signal(SIGPIPE, SIG_IGN);  // What ends early does not read its input.
   variables.insert(variables.end(),
                    {"PATH=/usr/bin:/bin", "XDG_CONFIG_HOME=/nonexistent", "USER=tester"});
@@ -51,21 +70,24 @@ Process::Process(std::vector<std::string> arguments, std::vector<std::string> va
   std::array<int, 2> in{};
   std::array<int, 2> out{};
   std::array<int, 2> err{};
-  for (auto* pipe : {&in, &out, &err}) KUILT_CHECK(::pipe2(pipe->data(), O_CLOEXEC) == 0);
+  for (auto* pipe : {&in, &out}) KUILT_CHECK(::pipe2(pipe->data(), O_CLOEXEC) == 0);
+  const bool kept = standard_error == StandardError::kept;
+  if (kept) KUILT_CHECK(::pipe2(err.data(), O_CLOEXEC) == 0);
   pid_ = ::fork();
   KUILT_CHECK(pid_ >= 0);
   if (pid_ == 0) {
     ::dup2(in[0], STDIN_FILENO);
     ::dup2(out[1], STDOUT_FILENO);
-    ::dup2(err[1], STDERR_FILENO);
+    if (kept) ::dup2(err[1], STDERR_FILENO);
     ::execve(argv.front(), argv.data(), envp.data());
     ::_exit(127);
   }
   ::close(in[0]);
   ::close(out[1]);
-  ::close(err[1]);
   input_ = in[1];
   output_ = out[0];
+  if (!kept) return;
+  ::close(err[1]);
   error_ = err[0];
 }
 
@@ -88,7 +110,9 @@ void Process::write(const std::string& input) {
 
 void Process::close_input() { close_pipe(input_); }
 void Process::close_output() { close_pipe(output_); }
-void Process::signal(int number) const { ::kill(pid_, number); }
+void Process::signal(int number) const {
+  if (pid_ > 0) ::kill(pid_, number);
+}
 
 int Process::take(int& pipe, std::string& into) {
   std::array<char, 4096> chunk{};
@@ -117,7 +141,7 @@ Process::Heard Process::listen(std::chrono::steady_clock::time_point deadline) {
 }
 
 bool Process::await(const std::string& text, const std::string& in) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto deadline = std::chrono::steady_clock::now() + patience_max;
   while (in.find(text) == std::string::npos) {
     if (listen(deadline) != Heard::something) return false;
   }
@@ -126,6 +150,18 @@ bool Process::await(const std::string& text, const std::string& in) {
 
 bool Process::await_output(const std::string& text) { return await(text, outcome_.out); }
 bool Process::await_error(const std::string& text) { return await(text, outcome_.err); }
+
+std::optional<std::string> Process::next_line() {
+  const auto deadline = std::chrono::steady_clock::now() + patience_max;
+  std::string& heard = outcome_.out;
+  while (heard.find('\n') == std::string::npos) {
+    if (listen(deadline) != Heard::something) return std::nullopt;
+  }
+  const auto end = heard.find('\n');
+  std::string line = heard.substr(0, end);
+  heard.erase(0, end + 1);
+  return line;
+}
 
 bool Process::has_output() {
   constexpr auto soon = std::chrono::milliseconds(200);
@@ -137,7 +173,7 @@ bool Process::has_output() {
 
 Outcome Process::wait() {
   close_input();
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto deadline = std::chrono::steady_clock::now() + patience_max;
   Heard heard = Heard::something;
   while (heard == Heard::something) heard = listen(deadline);
   if (heard == Heard::nothing) ::kill(pid_, SIGKILL);

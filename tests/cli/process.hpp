@@ -1,9 +1,11 @@
-// process.hpp: the executable, run as people run it. Every wait is bounded.
+// process.hpp: the executable and other programs, run as people run them. Every wait is bounded.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +18,8 @@ struct Outcome {
   std::string err;
 };
 
-/// A folder below the system's temporary one, removed at the end.
+/// A folder below the system's temporary one, removed at the end; kept for people to look at if the
+/// test has failed.
 class TemporaryFolder {
  public:
   TemporaryFolder();
@@ -30,11 +33,21 @@ class TemporaryFolder {
   std::string path_;
 };
 
+/// Waits until `condition` holds, looking again every few milliseconds. False: it took too long.
+[[nodiscard]] bool await(const std::function<bool()>& condition,
+                         std::chrono::seconds patience = std::chrono::seconds(30));
+
 /// One running process. Destruction kills it.
+///
+/// Threads: one that reads; `write` and `signal` from any while it does.
 class Process {
  public:
+  /// Where its standard error goes: kept for the test to read, or to that of the test itself.
+  enum class StandardError { kept, ours };
+
   /// Variables are "NAME=value"; the context of whoever runs the tests is never seen.
-  explicit Process(std::vector<std::string> arguments, std::vector<std::string> variables = {});
+  explicit Process(std::vector<std::string> arguments, std::vector<std::string> variables = {},
+                   StandardError standard_error = StandardError::kept);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -51,6 +64,9 @@ class Process {
   /// What it has written to standard output, as far as it was read.
   [[nodiscard]] const std::string& output() const { return outcome_.out; }
   [[nodiscard]] const std::string& errors() const { return outcome_.err; }
+  /// The next line that it writes to standard output, without its end; it is not in the outcome.
+  /// Nothing: it ended, or took too long.
+  [[nodiscard]] std::optional<std::string> next_line();
   /// Whether it has written to standard output by now, or soon.
   [[nodiscard]] bool has_output();
   /// Waits for the end; kills what takes too long, whose status is then 137.

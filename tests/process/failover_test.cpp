@@ -2,12 +2,11 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 #include <thread>
 
 #include "cli/local_cluster.hpp"
+#include "tests/cli/process.hpp"
 #include "tests/process/counted.hpp"
 #include "tests/process/log_history.hpp"
 #include "tests/process/namespaces.hpp"
@@ -18,27 +17,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using cli::LocalCluster;
-
-class Directory {
- public:
-  Directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "kuilt-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = pattern;
-  }
-  ~Directory() {
-    if (testing::Test::HasFailure()) {
-      std::printf("data and logs of the servers: %s\n", path_.c_str());
-      return;
-    }
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 std::vector<std::string> admin_addresses(const LocalCluster& cluster) {
   std::vector<std::string> addresses;
@@ -125,10 +103,10 @@ void cut_the_leader_off(LocalCluster& cluster, Namespaces& namespaces,
 
 // Three servers, fifty clients; kills, a pause and a partition while all of them propose.
 TEST(Failover, NothingIsLostOrRepeatedThroughKillsAPauseAndAPartition) {
-  Directory directory;
+  const cli::TemporaryFolder folder;
   Namespaces namespaces(3);
   auto cluster = LocalCluster::prepare({.binary = KUILT_BINARY,
-                                        .directory = directory.path(),
+                                        .directory = folder.path(),
                                         .servers = 3,
                                         .extra_flags = {"--insecure-clients"},
                                         .hosts = namespaces.hosts()})

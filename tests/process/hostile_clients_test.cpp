@@ -1,16 +1,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <future>
+#include <string>
+#include <vector>
 
 #include "cli/local_cluster.hpp"
 #include "kuilt/client.hpp"
+#include "tests/cli/process.hpp"
 
 namespace kuilt::process_tests {
 namespace {
@@ -21,50 +19,16 @@ using namespace std::chrono_literals;
 // share, 4 MiB for each link that does not read, and the process itself.
 constexpr std::size_t resident_mib_max = 400;
 
-/// hostile_clients.py as a process.
-class Hostile {
- public:
-  Hostile(const std::string& mode, int count, const std::string& address) {
-    std::array<int, 2> in{};
-    std::array<int, 2> out{};
-    if (::pipe(in.data()) != 0 || ::pipe(out.data()) != 0) throw std::runtime_error("no pipe");
-    const auto colon = address.rfind(':');
-    std::vector<std::string> line = {"/usr/bin/python3",
-                                     KUILT_SOURCE_DIR "/tests/process/hostile_clients.py",
-                                     mode,
-                                     std::to_string(count),
-                                     address.substr(0, colon),
-                                     address.substr(colon + 1)};
-    std::vector<char*> arguments;
-    for (std::string& argument : line) arguments.push_back(argument.data());
-    arguments.push_back(nullptr);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::dup2(in[0], STDIN_FILENO);
-      ::dup2(out[1], STDOUT_FILENO);
-      for (const int end : {in[0], in[1], out[0], out[1]}) ::close(end);
-      ::execv(arguments.front(), arguments.data());
-      ::_exit(127);
-    }
-    ::close(in[0]);
-    ::close(out[1]);
-    end_ = in[1];
-    std::array<char, 16> said{};
-    ready_ = ::read(out[0], said.data(), said.size()) > 0;
-    ::close(out[0]);
-  }
-  ~Hostile() {
-    ::close(end_);
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  [[nodiscard]] bool ready() const { return ready_; }
-
- private:
-  pid_t pid_ = -1;
-  int end_ = -1;
-  bool ready_ = false;
-};
+std::vector<std::string> hostile_clients(const std::string& mode, int count,
+                                         const std::string& address) {
+  const auto colon = address.rfind(':');
+  return {"/usr/bin/python3",
+          KUILT_SOURCE_DIR "/tests/process/hostile_clients.py",
+          mode,
+          std::to_string(count),
+          address.substr(0, colon),
+          address.substr(colon + 1)};
+}
 
 std::size_t resident_mib(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
@@ -77,16 +41,16 @@ std::size_t resident_mib(pid_t pid) {
 class HostileClients : public testing::TestWithParam<const char*> {};
 
 TEST_P(HostileClients, HarmNobodyAndCostTheServerABoundedAmountOfMemory) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "kuilt-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const cli::TemporaryFolder folder;
   auto cluster =
-      cli::LocalCluster::prepare({.binary = KUILT_BINARY, .directory = pattern, .servers = 1})
+      cli::LocalCluster::prepare({.binary = KUILT_BINARY, .directory = folder.path(), .servers = 1})
           .or_throw();
   cluster.start_all().or_throw();
   cluster.await_leader(20s).or_throw();
   const std::string& address = cluster.servers().front().client_address;
-  Hostile hostile(GetParam(), 40, address);
-  ASSERT_TRUE(hostile.ready());
+  cli::Process hostile(hostile_clients(GetParam(), 40, address), {},
+                       cli::Process::StandardError::ours);
+  ASSERT_TRUE(hostile.await_output("ready"));
 
   // 100 MB of commands, while the hostile ones are at it.
   constexpr int commands = 1600;
@@ -119,7 +83,6 @@ TEST_P(HostileClients, HarmNobodyAndCostTheServerABoundedAmountOfMemory) {
   EXPECT_EQ(cluster.ended(0), std::nullopt) << "the server lives";
   const auto status = cluster.signal(0, SIGTERM).or_throw();
   EXPECT_EQ(status, 0) << "and drains";
-  if (!HasFailure()) std::filesystem::remove_all(pattern);
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, HostileClients, testing::Values("silent", "slow", "garbage"),

@@ -2,60 +2,45 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "cli/local_cluster.hpp"
+#include "tests/cli/process.hpp"
 
 namespace kuilt::process_tests {
 namespace {
 
 using namespace std::chrono_literals;
 
-/// What a command prints, as far as the test wants to read it.
-class Running {
- public:
-  explicit Running(const std::string& command) : pipe_(::popen(command.c_str(), "r")) {}
-  ~Running() { ::pclose(pipe_); }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
-  std::string line() {
-    std::array<char, 4096> text{};
-    return std::fgets(text.data(), static_cast<int>(text.size()), pipe_) == nullptr ? ""
-                                                                                    : text.data();
-  }
-
- private:
-  FILE* pipe_;
-};
+std::vector<std::string> example(std::vector<std::string> arguments) {
+  arguments.front() = KUILT_SOURCE_DIR "/examples/" + arguments.front();
+  arguments.insert(arguments.begin(), "/usr/bin/python3");
+  return arguments;
+}
 
 TEST(PythonExamples, ProposeAndObserveOverJson) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "kuilt-XXXXXX").string();
-  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  const cli::TemporaryFolder folder;
   auto cluster =
-      cli::LocalCluster::prepare({.binary = KUILT_BINARY, .directory = pattern, .servers = 1})
+      cli::LocalCluster::prepare({.binary = KUILT_BINARY, .directory = folder.path(), .servers = 1})
           .or_throw();
   cluster.start_all().or_throw();
   cluster.await_leader(20s).or_throw();
   const std::string url = cluster.endpoints().urls().front();
-  const std::string examples = "/usr/bin/python3 " KUILT_SOURCE_DIR "/examples/";
 
   {
-    Running propose("timeout 30 " + examples + "propose.py " + url + " one two");
-    EXPECT_EQ(propose.line(), "one {'at': {'index': 3, 'term': 2}, 'duplicate': False}\n");
-    EXPECT_EQ(propose.line(), "two {'at': {'index': 4, 'term': 2}, 'duplicate': False}\n");
+    cli::Process propose(example({"propose.py", url, "one", "two"}));
+    EXPECT_EQ(propose.next_line(), "one {'at': {'index': 3, 'term': 2}, 'duplicate': False}");
+    EXPECT_EQ(propose.next_line(), "two {'at': {'index': 4, 'term': 2}, 'duplicate': False}");
   }
   {
-    Running observe("timeout 30 " + examples + "observe.py " + url);
-    EXPECT_EQ(observe.line(), "3 proposer one\n");
-    EXPECT_EQ(observe.line(), "4 proposer two\n");
+    cli::Process observe(example({"observe.py", url}));
+    EXPECT_EQ(observe.next_line(), "3 proposer one");
+    EXPECT_EQ(observe.next_line(), "4 proposer two");
     EXPECT_EQ(cluster.signal(0, SIGTERM).or_throw(), 0);  // The goodbye ends the observer.
-    EXPECT_EQ(observe.line(), "");
+    EXPECT_EQ(observe.next_line(), std::nullopt);
   }
-  if (!HasFailure()) std::filesystem::remove_all(pattern);
 }
 
 }  // namespace

@@ -1,11 +1,8 @@
 #include "tests/process/swarm.hpp"
 
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <stdexcept>
 #include <utility>
 
@@ -31,11 +28,8 @@ Swarm::~Swarm() {
   stop_ = true;
   driver_.join();
   members_.clear();
-  if (json_ > 0) ::kill(json_, SIGKILL);
+  if (json_) json_->signal(SIGKILL);
   if (json_reader_.joinable()) json_reader_.join();
-  if (json_ > 0) ::waitpid(json_, nullptr, 0);
-  if (facts_ != nullptr) std::fclose(facts_);
-  if (orders_ >= 0) ::close(orders_);
 }
 
 void Swarm::start(Member& member) {
@@ -83,8 +77,6 @@ void Swarm::propose(Member& member) {
       acknowledged_.push_back(command);
     } else if (receipt.error().effect() == Effect::none) {
       witness_.refused(command);
-    } else {
-      unknown_ += 1;
     }
     member.in_flight -= 1;
   };
@@ -109,24 +101,19 @@ std::size_t Swarm::observed_most() const {
 }
 
 void Swarm::finish(std::chrono::seconds patience) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  const auto in_time = [deadline] { return std::chrono::steady_clock::now() < deadline; };
   stop_ = true;
-  const auto order = [this](const std::string& line) {
-    if (orders_ >= 0 && ::write(orders_, line.data(), line.size()) < 0) return;
-  };
-  order("stop\n");
+  if (json_) json_->write("stop\n");
   const auto idle = [this] {
-    const bool json_idle = json_ < 0 || (json_stopped_ && json_unanswered_ == 0);
+    const bool json_idle = !json_ || (json_stopped_ && json_unanswered_ == 0);
     return json_idle &&
            std::ranges::all_of(members_, [](const auto& m) { return m->in_flight == 0; });
   };
-  while (!idle() && in_time()) std::this_thread::sleep_for(20ms);
-  order("through " + std::to_string(through_.load()) + "\n");
-  if (json_ > 0) {
-    json_reader_.join();  // Ends when all JSON clients have seen everything, or are killed below.
-    ::waitpid(json_, nullptr, 0);
-    json_ = -1;
+  (void)cli::await(idle, patience);
+  if (json_) {
+    json_->write("through " + std::to_string(through_.load()) + "\n");
+    json_reader_.join();  // Ends when all JSON clients have seen everything.
+    if (json_->wait().status != 0) throw std::runtime_error("the JSON clients did not end well");
+    json_.reset();
   }
   const auto level = [this] {
     const std::size_t most = observed_most();
@@ -135,40 +122,19 @@ void Swarm::finish(std::chrono::seconds patience) {
     }
     return true;
   };
-  while (!level() && in_time()) std::this_thread::sleep_for(50ms);
+  (void)cli::await(level, patience);
 }
 
 void Swarm::start_json() {
-  std::array<int, 2> in{};
-  std::array<int, 2> out{};
-  if (::pipe(in.data()) != 0 || ::pipe(out.data()) != 0) throw std::runtime_error("no pipe");
   std::vector<std::string> line = {"/usr/bin/python3", "-u",
                                    KUILT_SOURCE_DIR "/tests/process/json_clients.py",
                                    options_.label, std::to_string(options_.json_clients)};
   line.insert(line.end(), options_.urls.begin(), options_.urls.end());
-  std::vector<char*> arguments;
-  for (std::string& argument : line) arguments.push_back(argument.data());
-  arguments.push_back(nullptr);
-  json_ = ::fork();
-  if (json_ == 0) {
-    ::dup2(in[0], STDIN_FILENO);
-    ::dup2(out[1], STDOUT_FILENO);
-    for (const int end : {in[0], in[1], out[0], out[1]}) ::close(end);
-    ::execv(arguments.front(), arguments.data());
-    ::_exit(127);
-  }
-  ::close(in[0]);
-  ::close(out[1]);
-  orders_ = in[1];
-  facts_ = ::fdopen(out[0], "r");
-  json_reader_ = std::thread([this] { read_json(); });
-}
-
-void Swarm::read_json() {
-  std::array<char, 65536> line{};
-  while (std::fgets(line.data(), static_cast<int>(line.size()), facts_) != nullptr) {
-    take_json(line.data());
-  }
+  json_ = std::make_unique<cli::Process>(std::move(line), std::vector<std::string>{},
+                                         cli::Process::StandardError::ours);
+  json_reader_ = std::thread([this] {
+    while (const auto fact = json_->next_line()) take_json(*fact);
+  });
 }
 
 void Swarm::take_json(const std::string& line) {

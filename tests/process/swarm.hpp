@@ -1,11 +1,8 @@
 // swarm.hpp: many clients at once, some of them in Python over JSON, and what they saw.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,6 +11,7 @@
 
 #include "cli/witness.hpp"
 #include "kuilt/client.hpp"
+#include "tests/cli/process.hpp"
 
 namespace kuilt::process_tests {
 
@@ -38,7 +36,6 @@ class Swarm {
   /// reached the last entry that any has seen.
   void finish(std::chrono::seconds patience);
   [[nodiscard]] cli::Witness::Verdict verdict() const { return witness_.verdict(); }
-  [[nodiscard]] std::size_t unknown() const { return unknown_; }
   [[nodiscard]] const std::vector<std::string>& acknowledged() const { return acknowledged_; }
 
  private:
@@ -63,15 +60,12 @@ class Swarm {
   std::atomic<std::size_t> in_flight_max_ = 2;
   std::atomic<std::int64_t> every_ms_ = 100;
   std::atomic<bool> stop_ = false;
-  std::atomic<std::size_t> unknown_ = 0;
   std::atomic<std::uint64_t> through_ = 0;  // The highest index that anybody was told of.
   std::atomic<bool> json_stopped_ = false;
   std::atomic<std::int64_t> json_unanswered_ = 0;
   std::mutex acknowledged_mutex_;
   std::vector<std::string> acknowledged_;
-  pid_t json_ = -1;
-  int orders_ = -1;  // To the JSON clients.
-  FILE* facts_ = nullptr;
+  std::unique_ptr<cli::Process> json_;
   std::thread driver_;
   std::thread json_reader_;
 };
