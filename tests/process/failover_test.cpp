@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -18,6 +19,9 @@ namespace {
 using namespace std::chrono_literals;
 using cli::LocalCluster;
 
+constexpr std::size_t few = 100;    // Acknowledged proposals: an undisturbed moment.
+constexpr std::size_t many = 1000;  // Enough for the load to spread through all servers.
+
 std::vector<std::string> admin_addresses(const LocalCluster& cluster) {
   std::vector<std::string> addresses;
   for (const auto& server : cluster.servers()) addresses.push_back(server.admin_address);
@@ -32,11 +36,12 @@ std::size_t kill_leader(LocalCluster& cluster) {
 
 // Waits for a server that is still recovering.
 std::size_t clients_of(const LocalCluster& cluster, std::size_t server) {
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (const auto status = cluster.status(server)) return status->clients;
-    std::this_thread::sleep_for(20ms);
-  }
+  std::optional<std::size_t> clients;
+  const auto answers = [&] {
+    if (const auto status = cluster.status(server)) clients = status->clients;
+    return clients.has_value();
+  };
+  if (cli::await(answers, 20s)) return *clients;
   throw std::runtime_error("server " + std::to_string(server) + " does not answer");
 }
 
@@ -47,10 +52,10 @@ void kill_and_restart_busiest_follower(LocalCluster& cluster, Swarm& swarm) {
   const std::size_t other = (leader + 2) % 3;
   if (clients_of(cluster, other) > clients_of(cluster, busiest)) busiest = other;
   swarm.pace(24, 5ms);
-  std::this_thread::sleep_for(700ms);
+  swarm.await_full_load(many);
   cluster.signal(busiest, SIGKILL).or_throw();
   swarm.pace(2, 50ms);
-  std::this_thread::sleep_for(1s);
+  swarm.await_acknowledged(few);
   cluster.start(busiest).or_throw();
 }
 
@@ -90,11 +95,11 @@ void cut_the_leader_off(LocalCluster& cluster, Namespaces& namespaces,
                   .urls = {cluster.endpoints().urls().at(cut)},
                   .label = "faithful"});
   faithful.pace(8, 5ms);
-  std::this_thread::sleep_for(1s);
+  faithful.await_full_load(few);
   namespaces.cut_from_peers(cut, true);
-  std::this_thread::sleep_for(4s);
+  std::this_thread::sleep_for(4s);  // The cut itself.
   namespaces.cut_from_peers(cut, false);
-  std::this_thread::sleep_for(2s);
+  faithful.await_acknowledged(few);
   faithful.finish(60s);
   expect_sound(faithful.verdict());
   const auto& told = faithful.acknowledged();
@@ -121,20 +126,20 @@ TEST(Failover, NothingIsLostOrRepeatedThroughKillsAPauseAndAPartition) {
         {.clients = 45, .json_clients = 5, .urls = cluster.endpoints().urls(), .label = "first"});
     for (int round = 0; round < 4; ++round) {
       swarm.pace(2, 50ms);
-      std::this_thread::sleep_for(1s);
+      swarm.await_acknowledged(few);
       swarm.pace(24, 5ms);  // Much in flight, so that many answers die with their server.
-      std::this_thread::sleep_for(700ms);
+      swarm.await_full_load(many);
       const std::size_t killed = kill_leader(cluster);
       swarm.pace(2, 50ms);
       cluster.await_leader(20s).or_throw();
-      std::this_thread::sleep_for(500ms);
+      swarm.await_acknowledged(few);
       cluster.start(killed).or_throw();
     }
     for (int round = 0; round < 3; ++round) kill_and_restart_busiest_follower(cluster, swarm);
     const std::size_t leader = cluster.await_leader(20s).or_throw();
     const std::size_t follower = (leader + 1) % 3;
     cluster.signal(follower, SIGSTOP).or_throw();
-    std::this_thread::sleep_for(10s);
+    std::this_thread::sleep_for(10s);  // The pause itself.
     cluster.signal(follower, SIGCONT).or_throw();
 
     cut_the_leader_off(cluster, namespaces, acknowledged);
@@ -149,10 +154,10 @@ TEST(Failover, NothingIsLostOrRepeatedThroughKillsAPauseAndAPartition) {
     followers.erase(followers.begin() + static_cast<std::ptrdiff_t>(leader));
     Swarm swarm({.clients = 45, .json_clients = 5, .urls = followers, .label = "second"});
     swarm.pace(24, 5ms);
-    std::this_thread::sleep_for(2s);
+    swarm.await_full_load(many);
     const std::size_t killed = kill_leader(cluster);
     cluster.await_leader(20s).or_throw();
-    std::this_thread::sleep_for(1s);
+    swarm.await_acknowledged(few);
     cluster.start(killed).or_throw();
     swarm.finish(60s);
     expect_sound(swarm.verdict());

@@ -92,6 +92,30 @@ void Swarm::drive() {
   }
 }
 
+std::size_t Swarm::acknowledged_count() const {
+  const std::lock_guard lock(acknowledged_mutex_);
+  return acknowledged_.size();
+}
+
+// Those that were answered a moment ago are not yet replaced: nearly all is as good as all.
+bool Swarm::is_fully_loaded() const {
+  std::size_t in_flight = 0;
+  for (const auto& member : members_) in_flight += member->in_flight;
+  return 10 * in_flight >= 9 * in_flight_max_ * members_.size();
+}
+
+void Swarm::await_acknowledged(std::size_t count) {
+  const std::size_t wanted = acknowledged_count() + count;
+  if (cli::await([&] { return acknowledged_count() >= wanted; })) return;
+  throw std::runtime_error("waited in vain for acknowledged proposals of " + options_.label);
+}
+
+void Swarm::await_full_load(std::size_t count) {
+  await_acknowledged(count);
+  if (cli::await([this] { return is_fully_loaded(); })) return;
+  throw std::runtime_error("waited in vain for the full load of " + options_.label);
+}
+
 std::size_t Swarm::observed_most() const {
   std::size_t most = 0;
   for (std::size_t i = 0; i < options_.clients + options_.json_clients; ++i) {

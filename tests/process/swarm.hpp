@@ -32,6 +32,12 @@ class Swarm {
 
   /// Proposals each client keeps in flight, and how long it waits between two looks.
   void pace(std::size_t in_flight, std::chrono::milliseconds every);
+  /// Waits until each client has as many proposals in flight as it may, and `count` more than now
+  /// have been acknowledged: answers come in, and many more are on their way. Throws if that takes
+  /// half a minute.
+  void await_full_load(std::size_t count);
+  /// Waits until `count` more than now have been acknowledged. Throws if that takes half a minute.
+  void await_acknowledged(std::size_t count);
   /// Proposes no more, waits until every proposal has an outcome, and until every observer has
   /// reached the last entry that any has seen.
   void finish(std::chrono::seconds patience);
@@ -53,6 +59,8 @@ class Swarm {
   void read_json();
   void take_json(const std::string& line);
   [[nodiscard]] std::size_t observed_most() const;
+  [[nodiscard]] std::size_t acknowledged_count() const;
+  [[nodiscard]] bool is_fully_loaded() const;
 
   const SwarmOptions options_;
   cli::Witness witness_;
@@ -63,7 +71,7 @@ class Swarm {
   std::atomic<std::uint64_t> through_ = 0;  // The highest index that anybody was told of.
   std::atomic<bool> json_stopped_ = false;
   std::atomic<std::int64_t> json_unanswered_ = 0;
-  std::mutex acknowledged_mutex_;
+  mutable std::mutex acknowledged_mutex_;
   std::vector<std::string> acknowledged_;
   std::unique_ptr<cli::Process> json_;
   std::thread driver_;
