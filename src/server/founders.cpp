@@ -32,10 +32,9 @@ PeerLinkEvents founding_events(const std::shared_ptr<FactBox>& facts, const Node
       .on_message = [facts](
                         NodeId from,
                         wire::PeerMessage message) { facts->put(Said{from, std::move(message)}); },
-      .on_refused =
-          [news = events.on_news](const std::string& peer, const Error& error) {
-            news("founding: server " + peer + ": " + error.message());
-          },
+      .on_refused = [news = events.on_news](
+                        const std::string& peer,
+                        const Error& error) { news("founding: " + refusal_text(peer, error)); },
   };
 }
 

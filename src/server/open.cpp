@@ -181,11 +181,9 @@ PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks
               if (const auto alive = weak.lock()) alive->send(from, hold);
             }
           },
-      .on_refused =
-          [news = events.on_news](const std::string& peer, const Error& error) {
-            news("server " + peer + ": " + std::string(name_of(error.code())) + ": " +
-                 error.message());
-          },
+      .on_refused = [news = events.on_news](
+                        const std::string& peer,
+                        const Error& error) { news(refusal_text(peer, error)); },
   };
 }
 
@@ -285,7 +283,7 @@ Result<std::shared_ptr<PeerLinks>> make_links(const ServerOptions& options, Node
       .on_message = [](NodeId, const wire::PeerMessage&) {},
       .on_refused = [news = events.on_news](
                         const std::string& peer,
-                        const Error& error) { news("server " + peer + ": " + error.message()); }};
+                        const Error& error) { news(refusal_text(peer, error)); }};
   auto links = std::make_shared<PeerLinks>(std::move(link_options), nobody_yet, deaf);
   if (Status status = links->listen(); !status) return std::move(status).error();
   return links;

@@ -43,6 +43,7 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
     if (!seam_->send({wire::encode(message)})) seam_->abort();
   }
   void refuse(const Error& error) {
+    note_refusal(error.code());
     send(wire::PeerGoodbye{error.code(), error.message()});
     seam_->close(close_policy, std::string(name_of(error.code())));
     owner_.events_.on_refused(peer_ ? peer_->name : seam_->remote(), error);
@@ -54,6 +55,8 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
   [[nodiscard]] bool is_dialer() const { return !dialed_.empty(); }
   [[nodiscard]] const std::string& dialed() const { return dialed_; }
   [[nodiscard]] bool is_proven() const { return proven_; }
+  /// One side did not want the other, and will not soon.
+  [[nodiscard]] bool is_refused() const { return refused_; }
   [[nodiscard]] const wire::PeerHello& peer() const { return *peer_; }
 
  private:
@@ -61,6 +64,7 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
     auto message = wire::decode_peer(frame);
     if (!message) return refuse(message.error());
     if (const auto* goodbye = std::get_if<wire::PeerGoodbye>(&*message)) {
+      note_refusal(goodbye->code);
       owner_.events_.on_refused(peer_ ? peer_->name : dialed_,
                                 Error(goodbye->code, "the other server says: " + goodbye->message));
       return seam_->abort();
@@ -71,6 +75,9 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
       refuse(status.error());
     }
   }
+
+  // A busy server is still starting: it is to be asked again at once.
+  void note_refusal(ErrorCode code) { refused_ = code != ErrorCode::busy; }
 
   Status greet_as_dialer(const wire::PeerMessage& message) {
     const auto* hello = std::get_if<wire::PeerHello>(&message);
@@ -114,7 +121,12 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
   std::optional<PeerAcceptor> acceptor_;
   std::optional<wire::PeerHello> peer_;
   bool proven_ = false;
+  bool refused_ = false;
 };
+
+std::string refusal_text(const std::string& peer, const Error& error) {
+  return "server " + peer + ": " + std::string(name_of(error.code())) + ": " + error.message();
+}
 
 PeerLinks::PeerLinks(PeerLinkOptions options, PeerIdentity identity, PeerLinkEvents events)
     : options_(std::move(options)),
@@ -252,10 +264,11 @@ Status PeerLinks::up(const std::shared_ptr<Link>& link) {
     events_.on_down(peer);
     replaced->close();
   }
+  linked_ = up_.size();
+  if (Status status = events_.on_up(link->peer()); !status) return status;
   up_.emplace(peer, link);
   linked_ = up_.size();
-  if (link->is_dialer()) dialings_.at(link->dialed()).backoff = options_.redial_min;
-  return events_.on_up(link->peer());
+  return Done{};
 }
 
 void PeerLinks::over(const std::shared_ptr<Link>& link) {
@@ -271,9 +284,10 @@ void PeerLinks::over(const std::shared_ptr<Link>& link) {
   if (!link->is_dialer() || link->epoch() != epoch_) return;
   const auto dialing = dialings_.find(link->dialed());
   if (dialing == dialings_.end() || !dialing->second.busy) return;
-  // A link that never got proven is refused again: wait longer each time.
+  // Whom somebody refused is refused again: wait longer each time.
+  const bool was_good = link->is_proven() && !link->is_refused();
   Duration& backoff = dialing->second.backoff;
-  backoff = link->is_proven() ? options_.redial_min : std::min(backoff * 2, options_.redial_max);
+  backoff = was_good ? options_.redial_min : std::min(backoff * 2, options_.redial_max);
   const auto spread = static_cast<std::uint64_t>(backoff.count());
   dial_soon(link->dialed(),
             backoff / 2 + Duration(static_cast<Duration::rep>(jitter_.below(spread))));

@@ -55,6 +55,9 @@ struct PeerLinkEvents {
   std::function<void(const std::string& peer, const Error&)> on_refused;
 };
 
+/// What people are told of a refusal.
+[[nodiscard]] std::string refusal_text(const std::string& peer, const Error& error);
+
 /// Keeps one link to each other server. Of two servers the one whose name sorts first dials; a new
 /// link of a peer takes the old one's place. Links exist between servers of the same cluster, and,
 /// for founding, between a server without a cluster and any that knows the secret.

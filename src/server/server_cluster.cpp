@@ -48,7 +48,7 @@ struct ServerCluster::Impl {
   server::NodeEvents events() {
     return {.on_failed =
                 [this](const Error& error) {
-                  tell("stopping: " + error.message());
+                  tell("stopping: " + std::string(name_of(error.code())) + ": " + error.message());
                   failed = true;
                 },
             .on_news = [this](const std::string& line) { tell(line); }};

@@ -1,0 +1,132 @@
+// Links between two servers over real sockets: who is let in, and how those come back who are not.
+#include "server/peer_links.hpp"
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+#include "server/clock.hpp"
+
+namespace kuilt::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// One end, and what happened there.
+class End {
+ public:
+  /// `refuses`: what it says to whoever proves that it knows the secret.
+  explicit End(const std::string& name, std::optional<Error> refuses = {})
+      : identity_{NodeId::named(name), BootId::named(name), name, ClusterId::named("cluster"),
+                  HistoryId::named("history")},
+        events_{.on_up = [refuses](const wire::PeerHello&) -> Status {
+                  return refuses ? Status(*refuses) : Status(Done{});
+                },
+                .on_down = [this](NodeId) { note(downs_, {}); },
+                .on_message = [](NodeId, const wire::PeerMessage&) {},
+                .on_refused = [this](const std::string&,
+                                     const Error& error) { note(refusals_, error.code()); }},
+        links_(options(), identity_, events_) {
+    links_.listen().or_throw();
+  }
+  void dial(const std::string& name, const End& other) {
+    links_.be(identity_, events_, {{name, other.links_.address()}});
+  }
+  /// Waits until it was refused so often; the code of the last time.
+  ErrorCode await_refusals(int times) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, 30s, [&] { return refusals_ >= times; }));
+    return *last_;
+  }
+  [[nodiscard]] int downs() {
+    const std::lock_guard lock(mutex_);
+    return downs_;
+  }
+  [[nodiscard]] std::size_t linked() const { return links_.linked(); }
+
+ private:
+  static PeerLinkOptions options() {
+    std::array<std::byte, Secret::size> bytes{};
+    bytes.fill(std::byte{7});
+    PeerLinkOptions wanted;
+    wanted.listen = "127.0.0.1:0";
+    wanted.secret = Secret(bytes);
+    wanted.redial_min = 1ms;
+    wanted.redial_max = 10s;
+    return wanted;
+  }
+  void note(int& count, std::optional<ErrorCode> code) {
+    const std::lock_guard lock(mutex_);
+    ++count;
+    if (code) last_ = code;
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int downs_ = 0;
+  int refusals_ = 0;
+  std::optional<ErrorCode> last_;
+  PeerIdentity identity_;
+  PeerLinkEvents events_;
+  PeerLinks links_;  // Last: its thread uses all of the above.
+};
+
+const Error unknown(ErrorCode::unknown_node, "not a member");
+
+TEST(PeerLinks, WhoIsRefusedHearsWhyAndAsksMoreAndMoreRarely) {
+  End dialer("a");
+  End acceptor("b", unknown);
+  const Instant begin = now();
+
+  dialer.dial("b", acceptor);
+
+  EXPECT_EQ(dialer.await_refusals(8), ErrorCode::unknown_node);
+  // Seven waits that double from 2 ms on, with jitter: at least half of 254 ms.
+  EXPECT_GE(now() - begin, 127ms);
+}
+
+TEST(PeerLinks, WhoIsRefusedWasNeverLinked) {
+  End dialer("a");
+  End acceptor("b", unknown);
+
+  dialer.dial("b", acceptor);
+  acceptor.await_refusals(3);
+
+  EXPECT_EQ(acceptor.linked(), 0U);
+  EXPECT_EQ(acceptor.downs(), 0) << "who never was up does not go down";
+}
+
+TEST(PeerLinks, WhoseServerIsStillStartingAsksAgainSoon) {
+  End dialer("a");
+  End acceptor("b", Error(ErrorCode::busy, "still starting"));
+  const Instant begin = now();
+
+  dialer.dial("b", acceptor);
+
+  EXPECT_EQ(dialer.await_refusals(20), ErrorCode::busy);
+  EXPECT_LT(now() - begin, 20s) << "twenty waits that doubled would take longer than all patience";
+}
+
+TEST(PeerLinks, WhoIsLetInIsLinkedOnBothSides) {
+  End dialer("a");
+  End acceptor("b");
+
+  dialer.dial("b", acceptor);
+
+  const auto deadline = now() + 30s;
+  while ((dialer.linked() != 1 || acceptor.linked() != 1) && now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(dialer.linked(), 1U);
+  EXPECT_EQ(acceptor.linked(), 1U);
+}
+
+}  // namespace
+}  // namespace kuilt::server
