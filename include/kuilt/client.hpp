@@ -125,7 +125,8 @@ class KUILT_API ClusterClient {
   ClusterClient& operator=(ClusterClient&&) noexcept;
   ~ClusterClient();
 
-  /// Puts a command into the log, exactly once however often servers fail meanwhile.
+  /// Puts a command into the log, exactly once however often servers fail meanwhile. While the
+  /// server has no leader it is held back, to be sent when there is one: then no_leader is certain.
   /// Errors with effect none: invalid_argument (a room's name), command_too_large, busy, no_server,
   /// no_leader, timed_out, stopped, cancelled, and what servers refuse for certain. With effect
   /// unknown: unknown_outcome, session_expired, stopped. A plain proposal that ended in unknown

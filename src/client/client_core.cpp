@@ -124,6 +124,8 @@ void ClientCore::pump(Instant now, Duties& duties) {
       duties.push_back(Send{link.dial, *std::move(observe)});
     }
   }
+  // Without a leader the server could only keep them. Here it is certain that nothing happened.
+  if (link.leave_at) return;
   for (wire::Propose& frame : calls_.send(now, link.commit, duties)) {
     duties.push_back(Send{link.dial, std::move(frame)});
   }

@@ -83,7 +83,12 @@ void Shard::on_mail(std::vector<Mail> mail) {
   const auto on_item = Overloaded{
       [&](const Batch& batch) { carry_out(feed_.publish(batch)); },
       [&](const std::vector<cluster::Answered>& answers) { on_answers(answers); },
-      [&](LeaderView& leader) { leader_.led_by(now(), std::move(leader)); },
+      [&](LeaderView& leader) {
+        const bool is_known = !leader.name.empty();
+        leader_.led_by(now(), std::move(leader));
+        // At once: clients hold back what they propose until they hear of a leader.
+        if (is_known) send_heartbeats(true);
+      },
       [&](Loaded& loaded) { carry_out(feed_.loaded(loaded.number, std::move(loaded.entries))); },
       [&](const Evict& evicted) {
         ClientLink* link = find(evicted.link);
@@ -134,23 +139,25 @@ void Shard::on_heartbeat() {
   heartbeat_timer_.expires_after(facts_.client_heartbeat_interval);
   heartbeat_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    send_heartbeats();
+    send_heartbeats(false);  // A link with a queue hears from us anyway, as soon as it reads.
     shed_slow_readers();
     publish_figures();
     on_heartbeat();
   });
 }
 
-void Shard::send_heartbeats() {
-  const wire::ServerHeartbeat heartbeat{feed_.through(), leader().name};
+void Shard::send_heartbeats(bool behind_queues) {
+  const wire::ServerMessage heartbeat = wire::ServerHeartbeat{feed_.through(), leader().name};
   // Encoded once each; the index is that of wire::Encoding.
-  const std::array<Bytes, 2> frames = {
-      wire::encode(wire::ServerMessage(heartbeat), wire::Encoding::protobuf),
-      wire::encode(wire::ServerMessage(heartbeat), wire::Encoding::json)};
+  const std::array<Bytes, 2> frames = {wire::encode(heartbeat, wire::Encoding::protobuf),
+                                       wire::encode(heartbeat, wire::Encoding::json)};
   for (const auto& [id, link] : links_) {
-    // A link with a queue hears from us anyway, as soon as it reads.
-    if (!link->is_admitted() || link->queued() > 0) continue;
-    link->send_shared(frames.at(link->encoding() == wire::Encoding::json ? 1 : 0));
+    if (!link->is_admitted()) continue;
+    if (link->queued() == 0) {
+      link->send_shared(frames.at(link->encoding() == wire::Encoding::json ? 1 : 0));
+    } else if (behind_queues) {
+      link->send(heartbeat);
+    }
   }
 }
 

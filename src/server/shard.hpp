@@ -103,7 +103,7 @@ class Shard final : public ClientLinkOwner {
   void on_answers(const std::vector<cluster::Answered>& answers);
   void carry_out(cluster::FeedOutput output);
   void on_heartbeat();
-  void send_heartbeats();
+  void send_heartbeats(bool behind_queues);
   void shed_slow_readers();
   void wake_feed_at(std::optional<Instant> at);
   void publish_figures();

@@ -224,12 +224,15 @@ TEST(ThreeServers, AnObserverGoesOnElsewhereWhenItsServerIsKilled) {
 
 TEST(ThreeServers, WithoutAMajorityAProposalWaitsToItsDeadlineAndSaysWhatIsKnown) {
   Servers servers(3);
+  Process proposer({KUILT_BINARY, "propose", "-", "--deadline", "1500ms", "-e",
+                    "ws://" + servers->servers().at(servers.leader()).client_address});
+  proposer.write("kept\n");
+  ASSERT_TRUE(proposer.await_output("committed "));
+
   servers->signal((servers.leader() + 1) % 3, SIGKILL).or_throw();
   servers->signal((servers.leader() + 2) % 3, SIGKILL).or_throw();
-
-  const Outcome proposed =
-      kuilt({"propose", "lost?", "--deadline", "1500ms", "-e",
-             "ws://" + servers->servers().at(servers.leader()).client_address});
+  proposer.write("lost?\n");
+  const Outcome proposed = proposer.wait();
   const Outcome status = kuilt({"status", "--admin", servers.admin()});
 
   // It was sent to a leader that may find a majority again: whoever asks must not be told "no".

@@ -197,6 +197,34 @@ TEST(Outcomes, ADeadlineBehindAFullWindowWithoutALeaderSaysThat) {
   EXPECT_EQ(bench.verdict(call), "no_leader/none");
 }
 
+TEST(Outcomes, WithoutALeaderNothingIsSentSoThatTheRefusalIsCertain) {
+  Bench bench(options_for({"ws://a"}));
+  const DialId dial = bench.admit_last();
+  bench.hear(dial, wire::ServerHeartbeat{bench.commit, ""});
+
+  const CallId call = bench.propose("x", 5s);
+  bench.pass_alive(4900ms, "");
+  EXPECT_EQ(bench.verdict(call), "pending");
+  bench.pass_alive(100ms, "");
+
+  EXPECT_EQ(bench.verdict(call), "no_leader/none");
+  EXPECT_TRUE(bench.proposals.empty());
+}
+
+TEST(Outcomes, ALeaderThatComesInTimeGetsWhatWasHeldBack) {
+  Bench bench(options_for({"ws://a"}));
+  const DialId dial = bench.admit_last();
+  bench.hear(dial, wire::ServerHeartbeat{bench.commit, ""});
+  const CallId call = bench.propose("x", 5s);
+  ASSERT_TRUE(bench.proposals.empty());
+
+  bench.hear(dial, wire::ServerHeartbeat{bench.commit, "b"});
+
+  ASSERT_EQ(bench.proposals.size(), 1U);
+  bench.answer(dial, bench.last_proposal().number, wire::CommittedOutcome{at(101), false});
+  EXPECT_TRUE(bench.committed(call));
+}
+
 TEST(Outcomes, ADeadlineInThePastIsRefusedAtOnce) {
   Bench bench;
   bench.admit_last();
