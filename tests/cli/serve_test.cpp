@@ -107,6 +107,18 @@ TEST(Serve, APortInUseIsNamed) {
   }
 }
 
+TEST(Serve, APeerPortInUseIsNamed) {
+  const TemporaryFolder folder;
+  const TakenPort taken;
+  ASSERT_EQ(kuilt({"secret", "new", folder / "secret"}).status, 0);
+
+  const Outcome outcome =
+      kuilt(serve_on(folder, {"--found", "a=" + taken.address() + ",b=127.0.0.1:2", "--peer-listen",
+                              taken.address(), "--secret-file", folder / "secret"}));
+
+  expect_refused(outcome, "address_in_use", taken.address());
+}
+
 TEST(Serve, AFileInPlaceOfTheDirectoryIsRefused) {
   const TemporaryFolder folder;
   write_file(folder / "data", "not a directory");
