@@ -61,6 +61,12 @@ std::vector<std::string> serve_on(const TemporaryFolder& folder,
   return line;
 }
 
+/// The same, for a process that goes on.
+std::vector<std::string> running(std::vector<std::string> line) {
+  line.insert(line.begin(), KUILT_BINARY);
+  return line;
+}
+
 void expect_refused(const Outcome& outcome, const std::string& code, const std::string& says) {
   EXPECT_EQ(outcome.status, 2) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("error " + code));
@@ -168,7 +174,7 @@ TEST(Serve, ASecretThatOthersCanReadIsRefused) {
 TEST(Serve, TheServiceManagerHearsWhenItIsReadyWhoLeadsAndThatItStops) {
   const TemporaryFolder folder;
   const server::NotifySocket manager(folder / "notify");
-  Process serving(serve_on(folder, {"--name", "a"}), {"NOTIFY_SOCKET=" + (folder / "notify")});
+  Process serving(running(serve_on(folder, {})), {"NOTIFY_SOCKET=" + (folder / "notify")});
 
   EXPECT_EQ(manager.next(), "READY=1");
   EXPECT_TRUE(manager.await("STATUS=ready: leader a, 1 of 1 linked"));
@@ -180,7 +186,7 @@ TEST(Serve, TheServiceManagerHearsWhenItIsReadyWhoLeadsAndThatItStops) {
 
 TEST(Serve, AServiceManagerThatDoesNotListenIsNamedAndDoesNotStopIt) {
   const TemporaryFolder folder;
-  Process serving(serve_on(folder, {"--name", "a"}), {"NOTIFY_SOCKET=" + (folder / "nobody")});
+  Process serving(running(serve_on(folder, {})), {"NOTIFY_SOCKET=" + (folder / "nobody")});
 
   EXPECT_TRUE(serving.await_error("NOTIFY_SOCKET=" + (folder / "nobody")));
   EXPECT_TRUE(serving.await_error("ready: leader a"));
