@@ -22,6 +22,7 @@ packages_test=(
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19
   python3-websockets                 # clients in another language
   iproute2 git                       # network namespaces; mutants are git patches
+  make pkg-config                    # a consumer of the package
 )
 
 say() { printf '\n== %s\n' "$*"; }

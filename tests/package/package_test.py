@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""The package, as those see it who have nothing but it. CTest runs each test by name, as
+`package.NAME`; all of them at once: package_test.py BUILD_DIRECTORY COMPILER
+
+`installed` comes first: the other tests use the tree that it leaves."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+HERE = SOURCE / "tests/package"
+BUILD = pathlib.Path(sys.argv.pop(1)).resolve()
+COMPILER = sys.argv.pop(1)
+WORK = BUILD / "package"
+MOVED = WORK / "moved"
+# What kuilt is built with must not be needed by those who use it.
+WITHOUT_OURS = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON"
+                for name in ("Boost", "OpenSSL", "Protobuf", "nlohmann_json", "prometheus-cpp")]
+
+
+def environment(**more):
+    """Nothing that says where libraries are, unless the test says it. ccache as in scripts/lib.sh."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "CCACHE_DIR") if name in os.environ}
+    return kept | {"CCACHE_BASEDIR": str(SOURCE), "CCACHE_NOHASHDIR": "1"} | more
+
+
+def run(*command, status=0, cwd="/", **more):
+    done = subprocess.run([str(word) for word in command], cwd=cwd, env=environment(**more),
+                          text=True, capture_output=True, timeout=1200)
+    if status is not None and done.returncode != status:
+        raise AssertionError(f"{' '.join(map(str, command))}: status {done.returncode}\n"
+                             f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return done.stdout + done.stderr
+
+
+def empty(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def configure(project, folder, *flags, status=0):
+    return run("cmake", "-S", HERE / project, "-B", folder, "-G", "Ninja",
+               f"-DCMAKE_CXX_COMPILER={COMPILER}", *flags, status=status)
+
+
+def build_consumer(project, folder, *flags):
+    """Answers with the path of the consumer."""
+    configure(project, folder, *flags)
+    run("cmake", "--build", folder, "--target", "consumer")
+    return folder / "consumer"
+
+
+class Package(unittest.TestCase):
+    def assert_runs(self, consumer, **more):
+        self.assertIn("observed: packed and unpacked", run(consumer, **more))
+
+    def installed(self):
+        """The tree is installed in one place, and then moved to another."""
+        empty(WORK)
+        run("cmake", "--install", BUILD, "--prefix", WORK / "built")
+        (WORK / "built").rename(MOVED)
+        for path in MOVED.rglob("*"):
+            if path.suffix in (".cmake", ".pc"):
+                self.assertNotIn(str(WORK), path.read_text(), path)
+
+    def find_package(self):
+        consumer = build_consumer("find_package", empty(WORK / "find_package"),
+                                  f"-DCMAKE_PREFIX_PATH={MOVED}", *WITHOUT_OURS)
+        self.assert_runs(consumer)
+
+    def other_version(self):
+        """A version that breaks the ABI is not taken for the one asked for."""
+        said = configure("find_package", empty(WORK / "other_version"),
+                         f"-DCMAKE_PREFIX_PATH={MOVED}", "-DKUILT_WANTED=0.99", status=1)
+        self.assertIn("compatible with requested version", re.sub(r"\s+", " ", said))
+
+    def pkg_config(self):
+        out = empty(WORK / "pkg_config")
+        run("make", "-C", HERE / "pkg_config", f"CXX={COMPILER}", f"OUT={out}",
+            PKG_CONFIG_PATH=f"{MOVED}/lib/pkgconfig")
+        self.assert_runs(out / "consumer")
+
+    def other_boost(self):
+        """kuilt's Boost does not meet the user's, though both have the same names."""
+        consumer = build_consumer("other_boost", empty(WORK / "other_boost"),
+                                  f"-DCMAKE_PREFIX_PATH={MOVED}", *WITHOUT_OURS)
+        self.assertIn("epoll_reactor::register_descriptor",
+                      run("nm", "-D", "-C", "--defined-only", consumer))
+        self.assert_runs(consumer)
+
+    def other_boost_would_be_met(self):
+        """The control: the same program with the layers in it does meet the other Boost."""
+        self.assertIn("kuilt called a Boost that is not its own",
+                      run(BUILD / "bin/met_by_other_boost", status=3))
+
+    def add_subdirectory(self):
+        self.assert_runs(self.from_source("add_subdirectory"))
+
+    def fetch_content(self):
+        self.assert_runs(self.from_source("fetch_content",
+                                          f"-DFETCHCONTENT_SOURCE_DIR_KUILT={SOURCE}"))
+
+    def from_source(self, project, *flags):
+        """As the tree itself was built, and as deep, so that ccache has it already."""
+        flag = re.compile(r"(CMAKE_BUILD_TYPE|CMAKE_CXX_FLAGS\w*|KUILT_WARNINGS_AS_ERRORS|"
+                          r"CMAKE_CXX_COMPILER_LAUNCHER):\w+=(.*)")
+        found = [flag.fullmatch(line)
+                 for line in (BUILD / "CMakeCache.txt").read_text().splitlines()]
+        same = [f"-D{one[1]}={one[2]}" for one in found if one]
+        launcher = shutil.which("ccache")
+        if launcher:
+            same.append(f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}")
+        return build_consumer(project, empty(BUILD.with_name(f"{BUILD.name}-{project}")),
+                              *same, *flags)
+
+    def executable(self):
+        """It finds its library beside itself, wherever the tree is."""
+        self.assertRegex(run(MOVED / "bin/kuilt", "--version"), r"^kuilt \d")
+        alone = empty(WORK / "alone")
+        shutil.copy(MOVED / "bin/kuilt", alone)
+        self.assertIn("libkuilt.so", run(alone / "kuilt", "--version", status=127))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *(f"Package.{name}" for name in sys.argv[1:])])
