@@ -18,4 +18,5 @@ install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} 
 
 if(TARGET kuilt)
   install(TARGETS kuilt)
+  include(KuiltPackage)
 endif()

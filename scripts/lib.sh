@@ -17,12 +17,14 @@ packages_build=(
   prometheus-cpp-dev                 # metrics
   libgtest-dev libgmock-dev python3  # the tests, which are configured along with the rest
 )
+packages_pack=(dpkg-dev file)        # a .deb names what its executables load
 packages_test=(
   libbenchmark-dev
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19
   python3-websockets                 # clients in another language
   iproute2 git                       # network namespaces; mutants are git patches
   make pkg-config                    # a consumer of the package
+  systemd man-db                     # what judges the unit and the man page
 )
 
 say() { printf '\n== %s\n' "$*"; }

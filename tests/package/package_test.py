@@ -125,6 +125,42 @@ class Package(unittest.TestCase):
         shutil.copy(MOVED / "bin/kuilt", alone)
         self.assertIn("libkuilt.so", run(alone / "kuilt", "--version", status=127))
 
+    def packed(self, generator):
+        """Answers with the one file that cpack makes."""
+        out = empty(WORK / generator)
+        run("cpack", "--config", BUILD / "CPackConfig.cmake", "-G", generator, "-B", out, cwd=BUILD)
+        files = [path for path in out.iterdir() if path.is_file()]
+        self.assertEqual(len(files), 1, files)
+        return files[0]
+
+    def tarball(self):
+        """It is unpacked anywhere, and all of it works there."""
+        archive = self.packed("TGZ")
+        run("tar", "-xzf", archive, "-C", empty(WORK / "unpacked"))
+        tree = next((WORK / "unpacked").iterdir())
+        self.assertRegex(run(tree / "bin/kuilt", "--version"), r"^kuilt \d")
+        self.assert_runs(build_consumer("find_package", empty(WORK / "of_tarball"),
+                                        f"-DCMAKE_PREFIX_PATH={tree}", *WITHOUT_OURS))
+
+    def debian(self):
+        """The .deb has all its parts, needs no -dev package, and what it lays down works."""
+        archive = self.packed("DEB")
+        root = empty(WORK / "root")
+        run("dpkg-deb", "-x", archive, root)
+        for path in ("usr/bin/kuilt", "usr/lib/libkuilt.so.0.1", "usr/include/kuilt/client.hpp",
+                     "usr/lib/cmake/kuilt/kuilt-config.cmake", "usr/lib/pkgconfig/kuilt.pc",
+                     "usr/lib/systemd/system/kuilt.service", "usr/share/kuilt/kuilt.toml",
+                     "usr/share/man/man1/kuilt.1", "usr/share/doc/kuilt/copyright"):
+            self.assertTrue((root / path).exists(), path)
+        self.assertRegex(run(root / "usr/bin/kuilt", "--version"), r"^kuilt \d")
+        depends = run("dpkg-deb", "-f", archive, "Depends")
+        for package in ("libssl3", "libstdc++6", "libc6", "passwd"):
+            self.assertIn(package, depends)
+        self.assertNotIn("-dev", depends)
+        run("dpkg-deb", "-e", archive, root / "DEBIAN")
+        for script in ("postinst", "prerm", "postrm"):
+            run("sh", "-n", root / "DEBIAN" / script)
+
 
 if __name__ == "__main__":
     unittest.main(argv=[sys.argv[0], *(f"Package.{name}" for name in sys.argv[1:])])
