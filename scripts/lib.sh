@@ -24,7 +24,7 @@ packages_test=(
   python3-websockets                 # clients in another language
   iproute2 git                       # network namespaces; mutants are git patches
   make pkg-config                    # a consumer of the package
-  systemd man-db                     # what judges the unit and the man page
+  systemd man-db python3-yaml        # what judges the unit, the man page, compose.yaml
 )
 
 say() { printf '\n== %s\n' "$*"; }
