@@ -13,7 +13,7 @@ packages_build=(
   libssl-dev                         # HMAC, SHA-256
   protobuf-compiler libprotobuf-dev  # the wire's schema
   libxxhash-dev nlohmann-json3-dev   # checksums; the JSON form of the wire
-  libcli11-dev libtomlplusplus-dev   # the command line; its configuration file
+  libtomlplusplus-dev                # the configuration file
   prometheus-cpp-dev                 # metrics
   libgtest-dev libgmock-dev python3  # the tests, which are configured along with the rest
 )

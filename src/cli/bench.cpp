@@ -28,7 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr auto propose_footer = R"(Examples:
+constexpr auto propose_notes = R"(Examples:
   kuilt bench propose                                  1,000 clients, a third on each of 3 servers
   kuilt bench propose --clients 1 --voters 1           what one client waits for
   kuilt bench propose --rate 5000 --seconds 30 --json  open loop: latency at 5,000 a second
@@ -38,7 +38,7 @@ First a closed loop, as fast as it goes; then an open loop at --rate, its latenc
 each proposal was meant to leave. The limit is a bare loop of as many processes that moves the same
 bytes over as many sockets and into files with the same syncs, and does nothing else.)";
 
-constexpr auto fanout_footer = R"(Examples:
+constexpr auto fanout_notes = R"(Examples:
   kuilt bench fanout                                   1,000 learners of one server
   kuilt bench fanout --learners 5000 --voters 3 --spread
   kuilt bench fanout --rate 1500 --seconds 30 --json
@@ -287,9 +287,11 @@ void print_proposals(const BenchFlags& flags, const ordered_json& report) {
               of.at("proposals_per_second").get<double>(), of.at("latency_p50").get<double>());
 }
 
-int run_propose(const BenchFlags& flags) {
+/// Servers, both loops, then the limit.
+Result<ordered_json> measure_all_of_propose(const BenchFlags& flags) {
+  bench::raise_open_files();
   auto cluster = BenchCluster::start(flags);
-  if (!cluster) return report(cluster.error());
+  if (!cluster) return std::move(cluster).error();
   ordered_json result = {{"bench", "propose"},
                          {"voters", flags.voters},
                          {"clients", flags.clients},
@@ -298,14 +300,20 @@ int run_propose(const BenchFlags& flags) {
                          {"seconds", flags.seconds},
                          {"fsync", true}};
   const auto measured = measure_proposals(flags, **cluster);
-  if (!measured) return report(measured.error());
+  if (!measured) return measured.error();
   result.update(*measured);
   (*cluster)->stop();
   if (Status status = add_limit(flags, (*cluster)->directory(), result); !status) {
-    return report(status.error());
+    return std::move(status).error();
   }
-  if (flags.json) return put_line(result.dump()) ? 0 : 1;
-  print_proposals(flags, result);
+  return result;
+}
+
+int run_propose(const BenchFlags& flags) {
+  const auto result = measure_all_of_propose(flags);
+  if (!result) return report(result.error());
+  if (flags.json) return put_line(result->dump()) ? 0 : 1;
+  print_proposals(flags, *result);
   return 0;
 }
 
@@ -526,75 +534,77 @@ int run_fanout(const BenchFlags& flags) {
   return 0;
 }
 
-void add_shared_flags(CLI::App& command, BenchFlags& flags) {
-  command.add_option("--voters", flags.voters, "Servers")
-      ->check(CLI::IsMember({1, 3, 5}))
-      ->capture_default_str();
-  command.add_option("--seconds", flags.seconds, "Of each measurement, after warming up")
-      ->check(CLI::Range(0.1, 3600.0))
-      ->capture_default_str();
-  command.add_option("--command-bytes", flags.command_bytes, "Of each command")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command.add_option(
-      "--dir", flags.directory,
-      "Where the logs go, and are removed at the end: the disk that is measured; the "
-      "system's temporary directory if empty");
-  command.add_flag("--json", flags.json, "One JSON object");
+/// `own` flags, and those that both measurements have.
+std::vector<Flag> with_shared(std::vector<Flag> own, BenchFlags& flags) {
+  own.insert(own.end(),
+             {{.name = "--voters", .value = one_of(flags.voters, {1, 3, 5}), .help = "Servers"},
+              {.name = "--seconds",
+               .value = decimal(flags.seconds, 0.1, 3600),
+               .help = "Of each measurement, after warming up"},
+              {.name = "--command-bytes",
+               .value = number(flags.command_bytes, 1, 1 << 20),
+               .help = "Of each command"},
+              {.name = "--dir",
+               .value = folder(flags.directory),
+               .help = "Where the logs go, and are removed at the end: the disk that is measured; "
+                       "the system's temporary directory if empty"},
+              {.name = "--json", .value = yes_no(flags.json), .help = "One JSON object"}});
+  return own;
 }
 
-void add_bench_propose(CLI::App& bench, Run& run) {
-  auto* command = bench.add_subcommand("propose", "Proposals a second, and how long each takes");
-  command->footer(propose_footer);
+Command bench_propose_command() {
   const auto flags = std::make_shared<BenchFlags>();
   flags->learners = 0;
-  command->add_option("--clients", flags->clients, "Links that propose, a share on each server")
-      ->check(CLI::Range(1, 10'000))
-      ->capture_default_str();
-  command->add_option("--in-flight", flags->in_flight, "Of each client, in the closed loop")
-      ->check(CLI::Range(1, 512))
-      ->capture_default_str();
-  command->add_option("--rate", flags->rate,
-                      "Proposals a second in the open loop; 0: half of the closed loop's");
-  add_shared_flags(*command, *flags);
-  command->callback([&run, flags] {
-    run = [flags] {
-      bench::raise_open_files();
-      return run_propose(*flags);
-    };
-  });
+  return {.name = "propose",
+          .about = "Proposals a second, and how long each takes",
+          .notes = propose_notes,
+          .flags = with_shared(
+              {{.name = "--clients",
+                .value = number(flags->clients, 1, 10'000),
+                .help = "Links that propose, a share on each server"},
+               {.name = "--in-flight",
+                .value = number(flags->in_flight, 1, 512),
+                .help = "Of each client, in the closed loop"},
+               {.name = "--rate",
+                .value = decimal(flags->rate, 0, 1e6),
+                .help = "Proposals a second in the open loop; 0: half of the closed loop's"}},
+              *flags),
+          .run = [flags](Command&) { return run_propose(*flags); }};
 }
 
-void add_bench_fanout(CLI::App& bench, Run& run) {
-  auto* command = bench.add_subcommand("fanout", "Entries delivered to many learners, and when");
-  command->footer(fanout_footer);
+Command bench_fanout_command() {
   const auto flags = std::make_shared<BenchFlags>();
   flags->voters = 1;
   flags->clients = 0;
   flags->rate = 1000;
-  command->add_option("--learners", flags->learners, "Links that observe")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  command->add_flag("--spread", flags->spread, "Learners on all servers, not on one");
-  command->add_option("--rate", flags->rate, "Entries proposed a second, while delay is measured")
-      ->check(CLI::Range(1.0, 1e6))
-      ->capture_default_str();
-  command
-      ->add_option("--window", flags->window,
-                   "Entries ahead of the slowest learner, while throughput is measured; 0: as many "
-                   "as a server holds for slow readers, 1024 at most")
-      ->check(CLI::Range(0, 8192));
-  add_shared_flags(*command, *flags);
-  command->callback([&run, flags] { run = [flags] { return run_fanout(*flags); }; });
+  return {.name = "fanout",
+          .about = "Entries delivered to many learners, and when",
+          .notes = fanout_notes,
+          .flags = with_shared(
+              {{.name = "--learners",
+                .value = number(flags->learners, 1, 100'000),
+                .help = "Links that observe"},
+               {.name = "--spread",
+                .value = yes_no(flags->spread),
+                .help = "Learners on all servers, not on one"},
+               {.name = "--rate",
+                .value = decimal(flags->rate, 1, 1e6),
+                .help = "Entries proposed a second, while delay is measured"},
+               {.name = "--window",
+                .value = number(flags->window, 0, 8192),
+                .help = "Entries ahead of the slowest learner, while throughput is measured; 0: as "
+                        "many as a server holds for slow readers, 1024 at most"}},
+              *flags),
+          .run = [flags](Command&) { return run_fanout(*flags); }};
 }
 
 }  // namespace
 
-void add_bench(CLI::App& app, Common& /*common*/, Run& run) {
-  auto* command = app.add_subcommand("bench", "What this machine and kuilt can do together");
-  command->require_subcommand(1);
-  add_bench_propose(*command, run);
-  add_bench_fanout(*command, run);
+Command bench_command() {
+  return {.name = "bench",
+          .about = "What this machine and kuilt can do together",
+          .notes = "Examples:\n  kuilt bench propose\n  kuilt bench fanout",
+          .commands = {bench_propose_command(), bench_fanout_command()}};
 }
 
 }  // namespace kuilt::cli

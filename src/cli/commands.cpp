@@ -7,8 +7,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <sstream>
 #include <system_error>
 
 namespace kuilt::cli {
@@ -16,19 +14,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  std::stringstream rest(text);
-  for (std::string part; std::getline(rest, part, ',');) {
-    if (!part.empty()) parts.push_back(part);
-  }
-  return parts;
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
-  return text;
+/// $XDG_CONFIG_HOME/kuilt/context, or ~/.config/kuilt/context.
+std::string context_file() {
+  const std::string config = environment("XDG_CONFIG_HOME");
+  const std::string base = config.empty() ? environment("HOME") + "/.config" : config;
+  return base + "/kuilt/context";
 }
 
 /// The context has two lines: endpoints for clients, and admin listeners.
@@ -41,28 +36,28 @@ std::string context_line(int wanted) {
   return line;
 }
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 }  // namespace
 
-void add_common(CLI::App& command, Common& common) {
-  command
-      .add_option("-e,--endpoints", common.endpoints,
-                  "Servers of the cluster, ws://host:port, separated by commas")
-      ->envname("KUILT_ENDPOINTS")
-      ->type_name("URL[,URL]");
-  command.add_option("-o,--output", common.output, "Form of what is printed")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
+Flag endpoints_flag(Common& common) {
+  return {.name = "--endpoints",
+          .letter = 'e',
+          .value = text(common.endpoints, "URL[,URL]"),
+          .help = "Servers of the cluster, ws://host:port, separated by commas",
+          .reach = Reach::environment};
 }
 
-std::string context_file() {
-  const std::string config = environment("XDG_CONFIG_HOME");
-  const std::string base = config.empty() ? environment("HOME") + "/.config" : config;
-  return base + "/kuilt/context";
+Flag output_flag(Common& common) {
+  return {.name = "--output",
+          .letter = 'o',
+          .value = one_of(common.output, {"text", "json"}),
+          .help = "Form of what is printed"};
+}
+
+Flag admin_flag(std::string& admin) {
+  return {.name = "--admin",
+          .value = text(admin, "HOST:PORT[,...]"),
+          .help = "Admin listeners, separated by commas",
+          .reach = Reach::environment};
 }
 
 ClusterEndpoints endpoints_of(const Common& common) {
@@ -86,19 +81,6 @@ void write_context(const ClusterEndpoints& endpoints, const std::vector<std::str
   file << joined(endpoints.urls()) << '\n' << joined(admin) << '\n';
 }
 
-CLI::Option* add_duration(CLI::App& command, const char* name, std::uint64_t& milliseconds,
-                          const char* help) {
-  const std::map<std::string, std::uint64_t> units = {{"ms", 1}, {"s", 1000}, {"m", 60'000}};
-  const std::string preset = milliseconds % 1000 == 0 ? std::to_string(milliseconds / 1000) + "s"
-                                                      : std::to_string(milliseconds) + "ms";
-  return command.add_option(name, milliseconds, help)
-      ->transform(CLI::AsNumberWithUnit(
-          units, static_cast<CLI::AsNumberWithUnit::Options>(CLI::AsNumberWithUnit::CASE_SENSITIVE |
-                                                             CLI::AsNumberWithUnit::UNIT_REQUIRED)))
-      ->type_name("TIME")
-      ->default_str(preset);
-}
-
 int exit_status_of(const Error& error) {
   constexpr int refused = 1;
   constexpr int not_sent = 3;
@@ -109,8 +91,8 @@ int exit_status_of(const Error& error) {
 }
 
 std::string user_name() {
-  const std::string name = environment("USER");
-  if (!name.empty()) return name;
+  const char* name = std::getenv("USER");
+  if (name != nullptr && *name != '\0') return name;
   const passwd* row = ::getpwuid(::geteuid());
   return row == nullptr ? "anonymous" : row->pw_name;
 }
@@ -124,7 +106,7 @@ int report(const Error& error) {
 
 std::string own_binary() {
   std::error_code error;
-  const fs::path path = fs::read_symlink("/proc/self/exe", error);
+  const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
   return error ? "kuilt" : path.string();
 }
 

@@ -1,9 +1,10 @@
 #include "cli/config_file.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include "cli/json_line.hpp"
 
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
@@ -39,30 +40,22 @@ std::optional<std::vector<std::string>> values_of(const toml::node& value) {
   return values;
 }
 
-bool is_setting(const CLI::Option& option) {
-  return option.get_configurable() && !option.get_lnames().empty() &&
-         option.get_lnames().front() != "help";
-}
-
 /// A basic string of TOML is escaped as one of JSON.
-std::string quoted(const std::string& text) { return nlohmann::json(text).dump(); }
-
-std::string value_text(const CLI::Option& option) {
-  const std::vector<std::string> given = option.results();
-  if (option.get_expected_max() == 0)
-    return option.count() > 0 && option.as<bool>() ? "true" : "false";
-  if (option.get_expected_max() > 1) {
-    std::string list;
-    for (const std::string& one : given) list += (list.empty() ? "" : ", ") + quoted(one);
-    return "[" + list + "]";
+std::string value_text(const Value& value) {
+  std::vector<std::string> words = value.get();
+  switch (value.kind) {
+    case ValueKind::number: return words.empty() ? "0" : words.front();
+    case ValueKind::yes_no: return words.front();
+    case ValueKind::text: return json_quoted(words.empty() ? "" : words.front());
+    case ValueKind::list: break;
   }
-  const std::string value = given.empty() ? option.get_default_str() : given.back();
-  return option.get_type_name().starts_with("UINT") ? value : quoted(value);
+  for (std::string& word : words) word = json_quoted(word);
+  return "[" + joined(words, ", ") + "]";
 }
 
 }  // namespace
 
-Status read_config_file(CLI::App& command, const std::string& path) {
+Status read_config_file(Command& command, const std::string& path) {
   const toml::parse_result parsed = toml::parse_file(path);
   if (!parsed) {
     const auto line = parsed.error().source().begin.line;
@@ -71,30 +64,33 @@ Status read_config_file(CLI::App& command, const std::string& path) {
   }
   for (const auto& [name, value] : parsed.table()) {
     const std::string key(name.str());
-    CLI::Option* option = command.get_option_no_throw("--" + key);
-    if (option == nullptr || !is_setting(*option)) {
+    const auto flag = std::find_if(command.flags.begin(), command.flags.end(), [&](const Flag& f) {
+      return f.reach == Reach::file && f.key() == key;
+    });
+    if (flag == command.flags.end()) {
       return wrong(path, "unknown key \"" + key + "\"; the keys are the flags of `kuilt " +
-                             command.get_name() + " --help`");
+                             command.name + " --help`");
     }
     const auto values = values_of(value);
     if (!values) return wrong(path, key + " is neither text, nor a whole number, nor a list");
-    if (option->count() > 0 || values->empty()) continue;
-    try {
-      option->add_result(*values);
-      option->run_callback();
-    } catch (const CLI::Error& error) {
-      return wrong(path, error.what());
+    if (flag->origin != Origin::preset) continue;
+    if (values->size() != 1 && flag->value.kind != ValueKind::list) {
+      return wrong(path, key + " takes one value, not a list");
     }
+    if (Status status = set_value(flag->value, *values, key); !status) {
+      return wrong(path, status.error().message());
+    }
+    flag->origin = Origin::file;
   }
   return Done{};
 }
 
-std::string config_text(const CLI::App& command) {
+std::string config_text(const Command& command) {
   std::string text;
-  for (const CLI::Option* option : command.get_options()) {
-    if (!is_setting(*option)) continue;
-    text += (text.empty() ? "# " : "\n# ") + option->get_description() + "\n" +
-            option->get_lnames().front() + " = " + value_text(*option) + "\n";
+  for (const Flag& flag : command.flags) {
+    if (flag.reach != Reach::file) continue;
+    text += (text.empty() ? "# " : "\n# ") + flag.help + "\n" + flag.key() + " = " +
+            value_text(flag.value) + "\n";
   }
   return text;
 }

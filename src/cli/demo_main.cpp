@@ -10,8 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include <CLI/CLI.hpp>
-
 #include "cli/commands.hpp"
 #include "cli/local_cluster.hpp"
 #include "cli/witness.hpp"
@@ -179,25 +177,14 @@ int demo(const DemoFlags& flags) {
   return summary(witness.verdict(), unknown);
 }
 
-}  // namespace
-}  // namespace kuilt::cli
-
-int main(int argc, char** argv) {
-  using namespace kuilt::cli;
-  std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  DemoFlags flags;
-  CLI::App app{"Three servers, ten clients, one log, and it survives a kill.", "kuilt-demo"};
-  app.add_option("--kuilt", flags.kuilt, "The executable kuilt")
-      ->required()
-      ->check(CLI::ExistingFile);
-  app.add_option("--clients", flags.clients, "How many clients")->capture_default_str();
-  app.add_option("--seconds", flags.seconds, "How long they propose")->capture_default_str();
-  app.add_option("--dir", flags.directory, "Data of the servers; a new one by default");
-  CLI11_PARSE(app, argc, argv);
+/// In a directory of its own unless told otherwise; it stays if there is something to look at.
+int demo_somewhere(DemoFlags& flags) {
   const bool own_directory = flags.directory.empty();
   if (own_directory) {
     std::string pattern = (std::filesystem::temp_directory_path() / "kuilt-demo-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) return 2;
+    if (::mkdtemp(pattern.data()) == nullptr) {
+      return report(Error(ErrorCode::directory_unwritable, "make directory " + pattern));
+    }
     flags.directory = pattern;
   }
   const int result = demo(flags);
@@ -208,4 +195,29 @@ int main(int argc, char** argv) {
     std::printf("data and logs: %s\n", flags.directory.c_str());
   }
   return result;
+}
+
+Command demo_command(DemoFlags& flags) {
+  return {.name = "kuilt-demo",
+          .about = "Three servers, ten clients, one log, and it survives a kill",
+          .arguments = {{.name = "KUILT", .value = file(flags.kuilt), .help = "The executable"}},
+          .flags = {{.name = "--clients",
+                     .value = number(flags.clients, 1, 1000),
+                     .help = "How many clients"},
+                    {.name = "--seconds",
+                     .value = number(flags.seconds, 1, 3600),
+                     .help = "How long they propose"},
+                    {.name = "--dir",
+                     .value = folder(flags.directory),
+                     .help = "Data of the servers; a new one by default"}},
+          .run = [&flags](Command&) { return demo_somewhere(flags); }};
+}
+
+}  // namespace
+}  // namespace kuilt::cli
+
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  kuilt::cli::DemoFlags flags;
+  return kuilt::cli::run_command_line(kuilt::cli::demo_command(flags), argc, argv);
 }

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto footer = R"(Examples:
+constexpr auto notes = R"(Examples:
   kuilt dev                        three servers; go on where the last run ended
   kuilt dev --fresh --servers 5    five, with an empty log
 
@@ -82,17 +82,20 @@ int dev(const Flags& flags) {
 
 }  // namespace
 
-void add_dev(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("dev", "A cluster on this machine, to try things out");
-  command->footer(footer);
+Command dev_command() {
   const auto flags = std::make_shared<Flags>();
-  command->add_option("--servers", flags->servers, "How many")
-      ->check(CLI::Range(1, 7))
-      ->capture_default_str();
-  command->add_option("--dir", flags->directory, "Logs, data and secret of all servers")
-      ->capture_default_str();
-  command->add_flag("--fresh", flags->fresh, "Begin with an empty log: removes what --dir holds");
-  command->callback([&run, flags] { run = [flags] { return dev(*flags); }; });
+  return {
+      .name = "dev",
+      .about = "A cluster on this machine, to try things out",
+      .notes = notes,
+      .flags = {{.name = "--servers", .value = number(flags->servers, 1, 7), .help = "How many"},
+                {.name = "--dir",
+                 .value = folder(flags->directory),
+                 .help = "Logs, data and secret of all servers"},
+                {.name = "--fresh",
+                 .value = yes_no(flags->fresh),
+                 .help = "Begin with an empty log: removes what --dir holds"}},
+      .run = [flags](Command&) { return dev(*flags); }};
 }
 
 }  // namespace kuilt::cli

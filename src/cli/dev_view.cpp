@@ -48,7 +48,7 @@ std::string row_of(LocalCluster& cluster, std::size_t place) {
   const LocalServer& server = cluster.servers().at(place);
   char line[160];
   std::string role = "down";
-  LocalStatus status;
+  AdminStatus status;
   if (server.pid < 0) {
     role = "down; key " + std::to_string(place + 1) + " starts it";
   } else if (const auto answer = cluster.status(place)) {
@@ -57,10 +57,11 @@ std::string row_of(LocalCluster& cluster, std::size_t place) {
   } else {
     role = "silent";
   }
-  std::snprintf(line, sizeof line, "%zu  %-5s %-23s %6llu %9llu %8zu  %s", place + 1,
+  std::snprintf(line, sizeof line, "%zu  %-5s %-23s %6llu %9llu %8llu  %s", place + 1,
                 server.name.c_str(), ("ws://" + server.client_address).c_str(),
                 static_cast<unsigned long long>(status.term),
-                static_cast<unsigned long long>(status.commit), status.clients, role.c_str());
+                static_cast<unsigned long long>(status.commit),
+                static_cast<unsigned long long>(status.clients), role.c_str());
   return line;
 }
 
@@ -111,7 +112,7 @@ class Table {
 
 /// What the servers agree on, in one line; equal as long as nothing changed.
 std::string summary(const LocalCluster& cluster) {
-  LocalStatus newest;
+  AdminStatus newest;
   std::size_t running = 0;
   for (std::size_t i = 0; i < cluster.servers().size(); ++i) {
     if (cluster.servers()[i].pid < 0) continue;

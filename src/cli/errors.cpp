@@ -1,9 +1,9 @@
 #include <cstdio>
+#include <memory>
 #include <string>
 
-#include <nlohmann/json.hpp>
-
 #include "cli/commands.hpp"
+#include "cli/json_line.hpp"
 
 namespace kuilt::cli {
 namespace {
@@ -18,13 +18,15 @@ const char* effect_text(Effect effect) {
 
 void print(const ErrorInfo& row, bool json) {
   if (json) {
-    const nlohmann::ordered_json out = {{"number", static_cast<int>(row.code)},
-                                        {"name", row.name},
-                                        {"may_have_happened", row.effect == Effect::unknown},
-                                        {"exit_status", row.exit_code},
-                                        {"meaning", row.meaning},
-                                        {"way_out", row.way_out}};
-    std::printf("%s\n", out.dump().c_str());
+    std::printf("%s\n", JsonLine()
+                            .add("number", static_cast<std::uint64_t>(row.code))
+                            .add("name", row.name)
+                            .add("may_have_happened", row.effect == Effect::unknown)
+                            .add("exit_status", static_cast<std::uint64_t>(row.exit_code))
+                            .add("meaning", row.meaning)
+                            .add("way_out", row.way_out)
+                            .text()
+                            .c_str());
     return;
   }
   std::printf("%s (%d)\n  %s\n  May it have happened? %s.\n  Way out: %s\n  Exit status: %d\n",
@@ -42,23 +44,34 @@ int print_errors(const std::string& wanted, bool json) {
     print(row, json);
   }
   if (found) return 0;
-  return report(Error(ErrorCode::usage,
-                      "there is no error \"" + wanted + "\"; `kuilt errors` lists all of them"));
+  std::vector<std::string> names;
+  for (const ErrorInfo& row : error_table) names.emplace_back(row.name);
+  const std::string meant = nearest(wanted, names);
+  return report(Error(ErrorCode::usage, "there is no error \"" + wanted + "\"" +
+                                            (meant.empty() ? "" : "; did you mean " + meant + "?") +
+                                            " `kuilt errors` lists all of them"));
 }
 
 }  // namespace
 
-void add_errors(CLI::App& app, Common& common, Run& run) {
-  auto* command = app.add_subcommand("errors", "What each error code means, and the way out");
-  command->footer("Examples:\n  kuilt errors\n  kuilt errors session_expired");
-  const auto wanted = std::make_shared<std::string>();
-  command->add_option("CODE", *wanted, "Name or number of one code");
-  command->add_option("-o,--output", common.output, "Form of what is printed")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  command->callback([&run, &common, wanted] {
-    run = [&common, wanted] { return print_errors(*wanted, common.json()); };
-  });
+Command errors_command() {
+  struct Flags {
+    Common common;
+    std::string wanted;
+  };
+  const auto flags = std::make_shared<Flags>();
+  Value code = text(flags->wanted);
+  code.offer = Offer::words;
+  for (const ErrorInfo& row : error_table) code.words.emplace_back(row.name);
+  return {.name = "errors",
+          .about = "What each error code means, and the way out",
+          .notes = "Examples:\n  kuilt errors\n  kuilt errors session_expired",
+          .arguments = {{.name = "CODE",
+                         .value = code,
+                         .help = "Name or number of one code; all of them if it is missing",
+                         .is_required = false}},
+          .flags = {output_flag(flags->common)},
+          .run = [flags](Command&) { return print_errors(flags->wanted, flags->common.json()); }};
 }
 
 }  // namespace kuilt::cli

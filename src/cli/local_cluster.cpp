@@ -19,7 +19,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/http_get.hpp"
 #include "server/secret.hpp"
 
 namespace kuilt::cli {
@@ -269,21 +268,11 @@ std::string LocalCluster::last_words(std::size_t place) const {
   return words;
 }
 
-Result<LocalStatus> LocalCluster::status(std::size_t place) const {
+Result<AdminStatus> LocalCluster::status(std::size_t place) const {
   const LocalServer& server = servers_.at(place);
-  auto body = http_get(server.admin_address, "/status", std::chrono::seconds(2));
-  if (!body) return std::move(body).error().within("ask server " + server.name);
-  const auto row = nlohmann::json::parse(*body, nullptr, false);
-  if (!row.is_object()) {
-    return Error(ErrorCode::bad_frame, "server " + server.name + " answered no JSON object");
-  }
-  return LocalStatus{.role = row.value("role", ""),
-                     .leader = row.value("leader", ""),
-                     .term = row.value("term", std::uint64_t{0}),
-                     .commit = row.value("commit", std::uint64_t{0}),
-                     .last = row.value("last", std::uint64_t{0}),
-                     .clients = row.value("clients", std::size_t{0}),
-                     .peers_linked = row.value("peers_linked", std::size_t{0})};
+  auto status = ask_status(server.admin_address);
+  if (!status) return std::move(status).error().within("ask server " + server.name);
+  return status;
 }
 
 std::optional<std::size_t> LocalCluster::agreed_leader() const {

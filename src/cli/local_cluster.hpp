@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/admin_status.hpp"
 #include "kuilt/endpoints.hpp"
 #include "kuilt/result.hpp"
 
@@ -38,17 +39,6 @@ struct LocalServer {
   std::string data;
   std::string log_file;  ///< What it prints.
   pid_t pid = -1;        ///< −1: not running.
-};
-
-/// What a server says of itself on its admin listener.
-struct LocalStatus {
-  std::string role;
-  std::string leader;
-  std::uint64_t term = 0;
-  std::uint64_t commit = 0;
-  std::uint64_t last = 0;
-  std::size_t clients = 0;
-  std::size_t peers_linked = 0;
 };
 
 /// Starts, kills, pauses and restarts servers. Destruction kills what still runs, so that no test
@@ -81,7 +71,7 @@ class LocalCluster {
   /// wait on once a server has ended by itself.
   Result<std::size_t> await_leader(std::chrono::milliseconds patience);
   /// Errors: no_server (it does not answer).
-  [[nodiscard]] Result<LocalStatus> status(std::size_t server) const;
+  [[nodiscard]] Result<AdminStatus> status(std::size_t server) const;
 
   [[nodiscard]] const std::vector<LocalServer>& servers() const { return servers_; }
   [[nodiscard]] ClusterEndpoints endpoints() const;

@@ -1,13 +1,15 @@
 #include <charconv>
 #include <chrono>
+#include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-
-#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "cli/commands.hpp"
+#include "cli/json_line.hpp"
 #include "cli/link_news.hpp"
 #include "cli/output.hpp"
 #include "kuilt/client.hpp"
@@ -17,7 +19,7 @@
 namespace kuilt::cli {
 namespace {
 
-constexpr auto footer = R"(Examples:
+constexpr auto notes = R"(Examples:
   kuilt observe                       all that was committed, and all that will be
   kuilt observe --from now            only what is committed from now on
   kuilt observe --from 17 --until 42  these, and end
@@ -27,14 +29,17 @@ Prints INDEX, TERM, AUTHOR and the command, with a tab between each, as soon as 
 Control characters and bytes that are not UTF-8 become \n, \t, \\ or \xHH; with -o json such a
 command is base64 in "command_base64". Indexes rise; those of other rooms, and of what the servers
 write for themselves, are left out. When a server fails, the next one goes on at the same place.
-Ctrl-C ends it (exit status 130), so does a pipe that nobody reads (0).)";
+
+Exit status: 0 it has seen enough, or nobody reads any more · 2 usage · 3 no server · 7 the history
+is another one, or damaged · 130 interrupted.)";
 
 struct Flags {
+  Common common;
   std::string room;
   std::string from = "start";
   std::optional<std::uint64_t> until;
   std::optional<std::uint64_t> count;
-  std::uint64_t connect_ms = 15'000;
+  std::chrono::milliseconds connect_deadline = std::chrono::seconds(15);
 };
 
 std::optional<From> from_of(const std::string& text) {
@@ -46,118 +51,147 @@ std::optional<From> from_of(const std::string& text) {
   return from_index(index);
 }
 
+Value from_value(std::string& target) {
+  Value value = text(target, "start|now|N");
+  value.set = [&target](const std::vector<std::string>& words) -> Status {
+    if (!from_of(words.back())) {
+      return Error(ErrorCode::usage, "is neither start, nor now, nor an index");
+    }
+    target = words.back();
+    return Done{};
+  };
+  value.offer = Offer::words;
+  value.words = {"start", "now"};
+  return value;
+}
+
 std::string text_line(const LogEntry& entry) {
   return std::to_string(entry.index.value()) + '\t' + std::to_string(entry.term.value()) + '\t' +
          escaped(entry.author) + '\t' + escaped(entry.command.text());
 }
 
 std::string json_line(const LogEntry& entry) {
-  nlohmann::ordered_json out = {{"index", entry.index.value()},
-                                {"term", entry.term.value()},
-                                {"log_time_ns", entry.log_time.value()},
-                                {"room", entry.room},
-                                {"author", entry.author},
-                                {"request_id", entry.request_id.value()}};
+  JsonLine out;
+  out.add("index", entry.index.value())
+      .add("term", entry.term.value())
+      .add("log_time_ns", entry.log_time.value())
+      .add("room", entry.room)
+      .add("author", entry.author)
+      .add("request_id", entry.request_id.value());
   const std::string_view command = entry.command.text();
   if (is_text(command)) {
-    out["command"] = command;
+    out.add("command", command);
   } else {
-    out["command_base64"] = wire::to_base64(entry.command);
+    out.add("command_base64", wire::to_base64(entry.command));
   }
-  return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return out.text();
 }
 
-/// Prints what it is handed, until it has seen enough.
-class Printer {
+/// What is done with an entry. Answers with the exit status, if it was the last one.
+using Handler = std::function<std::optional<int>(const LogEntry&)>;
+
+Handler printer(bool json) {
+  return [json](const LogEntry& entry) -> std::optional<int> {
+    if (!put_line(json ? json_line(entry) : text_line(entry))) return 0;
+    return std::nullopt;
+  };
+}
+
+/// Hands on what it is given, until it has seen enough.
+class Reader {
  public:
-  Printer(const Flags& flags, bool json) : until_(flags.until), left_(flags.count), json_(json) {}
+  Reader(const Flags& flags, Handler handler)
+      : handler_(std::move(handler)), until_(flags.until), left_(flags.count) {}
 
   void take(const Committed& piece) {
     const auto on_piece = Overloaded{
-        [&](const CommittedEntry& one) { print(one.entry); },
+        [&](const CommittedEntry& one) { handle(one.entry); },
         [&](const CommittedAdvance& one) { reached(one.through.index); },
     };
     std::visit(on_piece, static_cast<const std::variant<CommittedEntry, CommittedAdvance>&>(piece));
   }
-  [[nodiscard]] bool is_done() const { return done_; }
+  /// The exit status, once it is done.
+  [[nodiscard]] std::optional<int> status() const { return status_; }
 
  private:
-  void print(const LogEntry& entry) {
+  void handle(const LogEntry& entry) {
     if (until_ && entry.index.value() > *until_) {
-      done_ = true;
+      status_ = 0;
       return;
     }
-    if (!put_line(json_ ? json_line(entry) : text_line(entry))) done_ = true;
-    if (left_ && --*left_ == 0) done_ = true;
+    status_ = handler_(entry);
+    if (!status_ && left_ && --*left_ == 0) status_ = 0;
     reached(entry.index);
   }
-  void reached(Index index) { done_ = done_ || (until_ && index.value() >= *until_); }
+  void reached(Index index) {
+    if (!status_ && until_ && index.value() >= *until_) status_ = 0;
+  }
 
+  Handler handler_;
   std::optional<std::uint64_t> until_;
   std::optional<std::uint64_t> left_;
-  bool json_;
-  bool done_ = false;
+  std::optional<int> status_;
 };
 
 /// Until enough was seen, the stream ends, or people stop it. Returns the exit status.
-int follow(Observer& seen, Printer& printer, const LinkNews& news, const Flags& flags) {
+int follow(Observer& seen, Reader& reader, const LinkNews& news, const Flags& flags) {
   constexpr auto look_interval = std::chrono::milliseconds(100);
-  const auto give_up_at =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(flags.connect_ms);
-  while (!printer.is_done()) {
+  const auto give_up_at = std::chrono::steady_clock::now() + flags.connect_deadline;
+  while (!reader.status()) {
     if (interrupt() != 0) return interrupted_status;
     if (const auto piece = seen.next_for(look_interval)) {
-      printer.take(*piece);
+      reader.take(*piece);
       continue;
     }
     if (const auto error = seen.error()) return report(*error);
     if (reader_has_gone()) return 0;
     if (!news.was_connected() && std::chrono::steady_clock::now() > give_up_at) {
       return report(Error(ErrorCode::no_server, "no server admitted this client within " +
-                                                    std::to_string(flags.connect_ms) + " ms"));
+                                                    text_of(flags.connect_deadline) +
+                                                    " (--connect-deadline)"));
     }
   }
-  return 0;
+  return *reader.status();
 }
 
-int observe(const Flags& flags, const Common& common) {
-  const auto from = from_of(flags.from);
-  if (!from) {
-    return report(Error(ErrorCode::usage,
-                        "--from: \"" + flags.from + "\" is neither start, nor now, nor an index"));
-  }
+int observe(const Flags& flags) {
   remember_interrupts();
   LinkNews news(LinkNews::Wanted::everything);
   ClientOptions options;
   options.on_event = [&news](const ClientEvent& event) { news.take(event); };
-  auto client = ClusterClient::connect(endpoints_of(common), std::move(options));
+  auto client = ClusterClient::connect(endpoints_of(flags.common), std::move(options));
   if (!client) return report(client.error());
-  auto seen = client->observe(*from, {.room = flags.room});
+  auto seen = client->observe(*from_of(flags.from), {.room = flags.room});
   if (!seen) return report(seen.error());
-  Printer printer(flags, common.json());
-  return follow(*seen, printer, news, flags);
+  Reader reader(flags, printer(flags.common.json()));
+  return follow(*seen, reader, news, flags);
 }
 
 }  // namespace
 
-void add_observe(CLI::App& app, Common& common, Run& run) {
-  auto* command = app.add_subcommand("observe", "Print the committed log, and go on");
-  command->footer(footer);
+Command observe_command() {
   const auto flags = std::make_shared<Flags>();
-  add_common(*command, common);
-  command->add_option("--room", flags->room, "Room to observe; the default room if empty");
-  command->add_option("--from", flags->from, "Where to begin: start, now, or an index")
-      ->type_name("start|now|N")
-      ->capture_default_str();
-  command->add_option("--until", flags->until, "End once the log has passed this index")
-      ->type_name("INDEX");
-  command->add_option("--count", flags->count, "End after so many entries")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
-  add_duration(*command, "--connect-deadline", flags->connect_ms,
-               "Give up if no server has admitted us by then");
-  command->callback(
-      [&run, &common, flags] { run = [&common, flags] { return observe(*flags, common); }; });
+  return {.name = "observe",
+          .about = "Print the committed log, and go on",
+          .notes = notes,
+          .flags = {endpoints_flag(flags->common),
+                    output_flag(flags->common),
+                    {.name = "--room",
+                     .value = text(flags->room, "ROOM"),
+                     .help = "Room to observe; the default room if empty"},
+                    {.name = "--from",
+                     .value = from_value(flags->from),
+                     .help = "Where to begin: start, now, or an index"},
+                    {.name = "--until",
+                     .value = number(flags->until),
+                     .help = "End once the log has passed this index"},
+                    {.name = "--count",
+                     .value = number(flags->count, 1),
+                     .help = "End after so many entries"},
+                    {.name = "--connect-deadline",
+                     .value = duration(flags->connect_deadline),
+                     .help = "Give up if no server has admitted us by then"}},
+          .run = [flags](Command&) { return observe(*flags); }};
 }
 
 }  // namespace kuilt::cli

@@ -3,9 +3,8 @@
 #include <cstdio>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "cli/commands.hpp"
+#include "cli/json_line.hpp"
 #include "cli/link_news.hpp"
 #include "cli/output.hpp"
 
@@ -81,21 +80,22 @@ void Proposals::print_text(std::uint64_t number, const Slot& slot) {
 }
 
 void Proposals::print_json(std::uint64_t number, const Slot& slot) {
-  nlohmann::ordered_json out = {{"line", number}};
+  JsonLine out;
+  out.add("line", number);
   if (*slot.result) {
     const Receipt& receipt = **slot.result;
-    out["index"] = receipt.index.value();
-    out["term"] = receipt.term.value();
-    out["duplicate"] = receipt.duplicate;
-    out["microseconds"] = slot.took / std::chrono::microseconds(1);
+    out.add("index", receipt.index.value())
+        .add("term", receipt.term.value())
+        .add("duplicate", receipt.duplicate)
+        .add("microseconds", static_cast<std::uint64_t>(slot.took / std::chrono::microseconds(1)));
   } else {
     const Error& error = slot.result->error();
-    out["error"] = name_of(error.code());
-    out["may_have_happened"] = error.effect() == Effect::unknown;
-    out["message"] = error.message();
+    out.add("error", name_of(error.code()))
+        .add("may_have_happened", error.effect() == Effect::unknown)
+        .add("message", error.message());
     failed(exit_status_of(error));
   }
-  if (!put_line(out.dump())) unread_ = true;
+  if (!put_line(out.text())) unread_ = true;
 }
 
 void Proposals::failed(int status) {

@@ -15,7 +15,7 @@
 namespace kuilt::cli {
 namespace {
 
-constexpr auto footer = R"(Examples:
+constexpr auto notes = R"(Examples:
   kuilt propose 'action:move=1'                  one command; what belongs together stands in quotes
   kuilt propose first second third               three commands, in this order
   seq 1000 | kuilt propose - --in-flight 64      one command per line of standard input
@@ -28,10 +28,11 @@ Exit status: 0 all committed · 1 refused, certainly not in the log · 3 no serv
 nothing sent · 4 outcome unknown · 5 session expired · 130 interrupted.)";
 
 struct Flags {
+  Common common;
   std::vector<std::string> text;
   std::string room;
   std::string name = user_name();
-  std::uint64_t deadline_ms = 15'000;
+  std::chrono::milliseconds deadline = std::chrono::seconds(15);
   std::size_t in_flight = 64;
 };
 
@@ -50,19 +51,19 @@ std::function<std::optional<std::string>()> commands_of(const Flags& flags) {
   };
 }
 
-int propose(const Flags& flags, const Common& common) {
+int propose(const Flags& flags) {
   remember_interrupts();
   LinkNews news(LinkNews::Wanted::trouble);
   ClientOptions options;
   options.name = flags.name;
   options.on_event = [&news](const ClientEvent& event) { news.take(event); };
-  auto client = ClusterClient::connect(endpoints_of(common), std::move(options));
+  auto client = ClusterClient::connect(endpoints_of(flags.common), std::move(options));
   if (!client) return report(client.error());
   const bool many = flags.text.size() > 1 || flags.text.front() == "-";
   Proposals proposals(*std::move(client), {.room = flags.room,
-                                           .deadline = std::chrono::milliseconds(flags.deadline_ms),
+                                           .deadline = flags.deadline,
                                            .in_flight_max = flags.in_flight,
-                                           .json = common.json(),
+                                           .json = flags.common.json(),
                                            .numbered = many});
   const auto next = commands_of(flags);
   while (const auto command = next()) {
@@ -73,23 +74,29 @@ int propose(const Flags& flags, const Common& common) {
 
 }  // namespace
 
-void add_propose(CLI::App& app, Common& common, Run& run) {
-  auto* command = app.add_subcommand("propose", "Put commands into the log, each exactly once");
-  command->footer(footer);
+Command propose_command() {
   const auto flags = std::make_shared<Flags>();
-  command->add_option("TEXT", flags->text, "A command each; or -, for one per line of input")
-      ->required()
-      ->type_name("");
-  add_common(*command, common);
-  command->add_option("--room", flags->room, "Room that it belongs to; the default room if empty");
-  command->add_option("--name", flags->name, "Who proposes, as observers see it")
-      ->capture_default_str();
-  add_duration(*command, "--deadline", flags->deadline_ms, "For all attempts of one command");
-  command->add_option("--in-flight", flags->in_flight, "Commands sent and not answered, at most")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  command->callback(
-      [&run, &common, flags] { run = [&common, flags] { return propose(*flags, common); }; });
+  return {.name = "propose",
+          .about = "Put commands into the log, each exactly once",
+          .notes = notes,
+          .arguments = {{.name = "TEXT",
+                         .value = list(flags->text, "TEXT"),
+                         .help = "A command each; or -, for one per line of input"}},
+          .flags = {endpoints_flag(flags->common),
+                    output_flag(flags->common),
+                    {.name = "--room",
+                     .value = text(flags->room, "ROOM"),
+                     .help = "Room that it belongs to; the default room if empty"},
+                    {.name = "--name",
+                     .value = text(flags->name, "NAME"),
+                     .help = "Who proposes, as observers see it"},
+                    {.name = "--deadline",
+                     .value = duration(flags->deadline),
+                     .help = "For all attempts of one command"},
+                    {.name = "--in-flight",
+                     .value = number(flags->in_flight, 1, 4096),
+                     .help = "Commands sent and not answered, at most"}},
+          .run = [flags](Command&) { return propose(*flags); }};
 }
 
 }  // namespace kuilt::cli

@@ -5,7 +5,6 @@
 #include <memory>
 #include <sstream>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "cli/commands.hpp"
@@ -29,7 +28,10 @@ struct ServeFlags {
   std::uint64_t founding_timeout_s = 0;
 };
 
-constexpr auto footer = R"(Examples:
+constexpr std::uint64_t ms_max =
+    1'000'000'000;  // Far from overflow in nanoseconds, in seconds too.
+
+constexpr auto notes = R"(Examples:
   kuilt serve --name a --data ./a                          founds a cluster of one
   kuilt secret new cluster.secret                          once, for three servers; copy it to all
   kuilt serve --name a --data ./a --listen 10.0.0.1:7400 --peer-listen 10.0.0.1:7401 \
@@ -40,48 +42,47 @@ Every flag can also stand in the environment (KUILT_LISTEN for --listen) and in 
 --config names (listen = "…"); flags come before environment, environment before file.
 SIGTERM or Ctrl-C drains: no new clients, the others are told where to go, exit status 0.)";
 
-void add_flags(CLI::App& command, ServeFlags& flags) {
+/// What may also stand in the environment and in the file.
+Flag setting(const char* name, Value value, const char* help, const char* form = "") {
+  if (*form != '\0') value.form = form;
+  return {.name = name, .value = std::move(value), .help = help, .reach = Reach::file};
+}
+
+std::vector<Flag> settings(ServeFlags& flags) {
   ServerOptions& o = flags.options;
-  const auto add = [&command](const char* name, auto& value, const char* help) -> CLI::Option* {
-    std::string variable = "KUILT_";
-    for (const char* c = name + 2; *c != '\0'; ++c) {
-      variable += *c == '-' ? '_' : static_cast<char>(std::toupper(*c));
-    }
-    CLI::Option* option = command.add_option(name, value, help)->envname(variable);
-    // A negative number would be read as a very large one.
-    if constexpr (std::is_integral_v<std::remove_reference_t<decltype(value)>>) {
-      option->check(CLI::NonNegativeNumber);
-    }
-    return option->capture_default_str();
+  return {
+      setting("--name", text(o.name), "What people call this server; unique in its cluster",
+              "NAME"),
+      setting("--data", folder(o.data), "Directory of its log; made if it is missing"),
+      setting("--listen", text(flags.listen), "Addresses for clients, separated by commas",
+              "HOST:PORT[,...]"),
+      setting("--peer-listen", text(o.peer_listen), "Address for the other servers", "HOST:PORT"),
+      setting("--admin-listen", text(o.admin_listen), "Address for health and metrics; empty: none",
+              "HOST:PORT"),
+      setting("--advertise", text(o.advertise), "What clients are told instead of --listen",
+              "ws://HOST:PORT"),
+      setting("--found", text(flags.found),
+              "All servers of a new cluster, this one included, the same list on each; read only "
+              "until the cluster is founded",
+              "NAME=HOST:PORT,..."),
+      setting("--secret-file", file(o.secret_file), "The cluster's secret (kuilt secret new FILE)"),
+      setting("--allow-origin", list(o.allow_origins, "ORIGIN"),
+              "A web page's origin that may connect, besides our own"),
+      setting("--allow-host", list(o.allow_hosts, "HOST"),
+              "A Host header that is ours, besides loopback names"),
+      setting("--clients-max", number(o.clients_max), "Client links; more are sent away"),
+      setting("--shards", number(o.shards), "Threads for clients; 0: one for each core but two"),
+      setting("--heartbeat-ms", number(flags.heartbeat_ms, 0, ms_max),
+              "Between two heartbeats of a leader"),
+      setting("--election-min-ms", number(flags.election_min_ms, 0, ms_max),
+              "Shortest election timeout"),
+      setting("--election-max-ms", number(flags.election_max_ms, 0, ms_max),
+              "Longest election timeout"),
+      setting("--founding-timeout-s", number(flags.founding_timeout_s, 0, ms_max),
+              "How long to wait for the other founding servers; 0: for ever"),
+      setting("--insecure-clients", yes_no(o.insecure_clients),
+              "Serve clients that prove nothing, on a listener that is not loopback"),
   };
-  add("--name", o.name, "What people call this server; unique in its cluster");
-  add("--data", o.data, "Directory of its log; made if it is missing");
-  add("--listen", flags.listen, "Addresses for clients, separated by commas")
-      ->type_name("HOST:PORT[,…]");
-  add("--peer-listen", o.peer_listen, "Address for the other servers")->type_name("HOST:PORT");
-  add("--admin-listen", o.admin_listen, "Address for health and metrics; empty: none")
-      ->type_name("HOST:PORT");
-  add("--advertise", o.advertise, "What clients are told instead of --listen")
-      ->type_name("ws://HOST:PORT");
-  add("--found", flags.found,
-      "All servers of a new cluster, this one included, the same list on each; read only until the "
-      "cluster is founded")
-      ->type_name("NAME=HOST:PORT,…");
-  add("--secret-file", o.secret_file, "The cluster's secret (kuilt secret new FILE)")
-      ->type_name("FILE");
-  add("--allow-origin", o.allow_origins, "A web page's origin that may connect, besides our own");
-  add("--allow-host", o.allow_hosts, "A Host header that is ours, besides loopback names");
-  add("--clients-max", o.clients_max, "Client links; more are sent away");
-  add("--shards", o.shards, "Threads for clients; 0: one for each core but two");
-  add("--heartbeat-ms", flags.heartbeat_ms, "Between two heartbeats of a leader");
-  add("--election-min-ms", flags.election_min_ms, "Shortest election timeout");
-  add("--election-max-ms", flags.election_max_ms, "Longest election timeout");
-  add("--founding-timeout-s", flags.founding_timeout_s,
-      "How long to wait for the other founding servers; 0: for ever");
-  command
-      .add_flag("--insecure-clients", o.insecure_clients,
-                "Serve clients that prove nothing, on a listener that is not loopback")
-      ->envname("KUILT_INSECURE_CLIENTS");
 }
 
 Result<std::vector<FoundingMember>> parse_found(const std::string& text) {
@@ -98,9 +99,9 @@ Result<std::vector<FoundingMember>> parse_found(const std::string& text) {
   return list;
 }
 
-Status complete(CLI::App& command, ServeFlags& flags) {
+Status complete(Command& self, ServeFlags& flags) {
   if (!flags.config.empty()) {
-    if (Status status = read_config_file(command, flags.config); !status) return status;
+    if (Status status = read_config_file(self, flags.config); !status) return status;
   }
   auto list = parse_found(flags.found);
   if (!list) return std::move(list).error();
@@ -165,10 +166,10 @@ void tell_identity(const ServerCluster& server) {
   for (const std::string& url : endpoints.urls()) tell("  clients are admitted at " + url);
 }
 
-int serve(CLI::App& command, ServeFlags& flags) {
-  if (Status status = complete(command, flags); !status) return report(status.error());
+int serve(Command& self, ServeFlags& flags) {
+  if (Status status = complete(self, flags); !status) return report(status.error());
   if (flags.print_config) {
-    std::fputs(config_text(command).c_str(), stdout);
+    std::fputs(config_text(self).c_str(), stdout);
     return 0;
   }
   if (flags.check_config) {
@@ -186,20 +187,23 @@ int serve(CLI::App& command, ServeFlags& flags) {
 
 }  // namespace
 
-void add_serve(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("serve", "Run one server of a cluster");
-  command->footer(footer);
+Command serve_command() {
   const auto flags = std::make_shared<ServeFlags>();
-  add_flags(*command, *flags);
-  command->add_option("--config", flags->config, "TOML file with any of these settings")
-      ->type_name("FILE")
-      ->configurable(false);
-  command->add_flag("--check-config", flags->check_config, "Check the settings, and end")
-      ->configurable(false);
-  command->add_flag("--print-config", flags->print_config, "Print all settings as TOML, and end")
-      ->configurable(false);
-  command->callback(
-      [&run, command, flags] { run = [command, flags] { return serve(*command, *flags); }; });
+  Command command{.name = "serve",
+                  .about = "Run one server of a cluster",
+                  .notes = notes,
+                  .flags = settings(*flags),
+                  .run = [flags](Command& self) { return serve(self, *flags); }};
+  command.flags.push_back({.name = "--config",
+                           .value = file(flags->config),
+                           .help = "TOML file with any of these settings"});
+  command.flags.push_back({.name = "--check-config",
+                           .value = yes_no(flags->check_config),
+                           .help = "Check the settings, and end"});
+  command.flags.push_back({.name = "--print-config",
+                           .value = yes_no(flags->print_config),
+                           .help = "Print all settings as TOML, and end"});
+  return command;
 }
 
 }  // namespace kuilt::cli

@@ -2,68 +2,19 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 
-#include "cli/local_cluster.hpp"
 #include "tests/cli/process.hpp"
+#include "tests/cli/servers.hpp"
 
 namespace kuilt::cli {
 namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
-
-constexpr auto patience = std::chrono::seconds(30);
-
-class Servers {
- public:
-  explicit Servers(std::size_t count) {
-    auto prepared = LocalCluster::prepare({.binary = KUILT_BINARY,
-                                           .directory = folder_ / "cluster",
-                                           .servers = count,
-                                           .extra_flags = {}});
-    cluster_ = std::make_unique<LocalCluster>(std::move(prepared).or_throw());
-    cluster_->start_all().or_throw();
-    leader_ = cluster_->await_leader(patience).or_throw();
-  }
-  LocalCluster* operator->() { return cluster_.get(); }
-  [[nodiscard]] std::size_t leader() const { return leader_; }
-  [[nodiscard]] std::string urls() const {
-    std::string out;
-    const ClusterEndpoints endpoints = cluster_->endpoints();
-    for (const std::string& url : endpoints.urls()) {
-      out += (out.empty() ? "" : ",") + url;
-    }
-    return out;
-  }
-  [[nodiscard]] std::string admin() const {
-    std::string out;
-    for (const LocalServer& one : cluster_->servers()) {
-      out += (out.empty() ? "" : ",") + one.admin_address;
-    }
-    return out;
-  }
-
- private:
-  TemporaryFolder folder_;
-  std::unique_ptr<LocalCluster> cluster_;
-  std::size_t leader_ = 0;
-};
-
-std::vector<std::string> commands_in(const std::string& observed) {
-  std::vector<std::string> commands;
-  for (std::size_t at = 0; at < observed.size();) {
-    const std::size_t end = observed.find('\n', at);
-    const std::string line = observed.substr(at, end - at);
-    commands.push_back(line.substr(line.rfind('\t') + 1));
-    at = end + 1;
-  }
-  return commands;
-}
 
 TEST(OneServer, WhatIsProposedIsObserved) {
   Servers servers(1);
@@ -116,12 +67,24 @@ TEST(OneServer, AnyBytesComeBackUnharmed) {
   EXPECT_THAT(json.out, HasSubstr("\"command_base64\":\"Af8=\""));
 }
 
+TEST(OneServer, ACommandThatLooksLikeAListIsOneCommand) {
+  Servers servers(1);
+  const std::vector<std::string> odd = {"[1,2]", "[]", "{}", "%%"};
+
+  std::vector<std::string> words = {"propose", "-e", servers.urls()};
+  words.insert(words.end(), odd.begin(), odd.end());
+  const Outcome proposed = kuilt(words);
+  const Outcome observed = kuilt({"observe", "-e", servers.urls(), "--count", "4"});
+
+  EXPECT_EQ(proposed.status, 0) << proposed.err;
+  EXPECT_EQ(commands_in(observed.out), odd);
+}
+
 TEST(OneServer, ObserveBeginsAndEndsWhereItIsTold) {
   Servers servers(1);
   const Outcome proposed = kuilt({"propose", "-o", "json", "-e", servers.urls(), "1", "2", "3"});
   ASSERT_EQ(proposed.status, 0) << proposed.err;
-  const std::string last_line = proposed.out.substr(proposed.out.rfind("\"index\":") + 8);
-  const int last = std::stoi(last_line);
+  const int last = last_index_in(proposed.out);
 
   const Outcome middle = kuilt({"observe", "-e", servers.urls(), "--from", std::to_string(last - 1),
                                 "--until", std::to_string(last - 1)});
@@ -251,7 +214,7 @@ TEST(LocalClusterTest, WaitingForALeaderEndsWithTheWordsOfAServerThatEnded) {
   write_file(cluster.servers().front().data, "a file in place of the directory");
   cluster.start_all().or_throw();
 
-  const auto leader = cluster.await_leader(patience);
+  const auto leader = cluster.await_leader(std::chrono::seconds(30));
 
   ASSERT_FALSE(leader);
   EXPECT_THAT(leader.error().message(),

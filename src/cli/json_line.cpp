@@ -1,0 +1,34 @@
+#include "cli/json_line.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace kuilt::cli {
+
+std::string json_quoted(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void JsonLine::begin(std::string_view name) {
+  if (members_.size() > 1) members_ += ',';
+  members_ += json_quoted(name) + ':';
+}
+
+JsonLine& JsonLine::add(std::string_view name, std::string_view value) {
+  begin(name);
+  members_ += json_quoted(value);
+  return *this;
+}
+
+JsonLine& JsonLine::add(std::string_view name, std::uint64_t value) {
+  begin(name);
+  members_ += std::to_string(value);
+  return *this;
+}
+
+JsonLine& JsonLine::add(std::string_view name, bool value) {
+  begin(name);
+  members_ += value ? "true" : "false";
+  return *this;
+}
+
+}  // namespace kuilt::cli
