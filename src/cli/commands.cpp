@@ -6,37 +6,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
+#include "cli/contexts.hpp"
+
 namespace kuilt::cli {
-namespace {
-
-namespace fs = std::filesystem;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-/// $XDG_CONFIG_HOME/kuilt/context, or ~/.config/kuilt/context.
-std::string context_file() {
-  const std::string config = environment("XDG_CONFIG_HOME");
-  const std::string base = config.empty() ? environment("HOME") + "/.config" : config;
-  return base + "/kuilt/context";
-}
-
-/// The context has two lines: endpoints for clients, and admin listeners.
-std::string context_line(int wanted) {
-  std::ifstream file(context_file());
-  std::string line;
-  for (int i = 0; i <= wanted; ++i) {
-    if (!std::getline(file, line)) return "";
-  }
-  return line;
-}
-
-}  // namespace
 
 Flag endpoints_flag(Common& common) {
   return {.name = "--endpoints",
@@ -62,23 +36,15 @@ Flag admin_flag(std::string& admin) {
 
 ClusterEndpoints endpoints_of(const Common& common) {
   if (!common.endpoints.empty()) return ClusterEndpoints(split(common.endpoints));
-  const std::string line = context_line(0);
-  if (!line.empty()) return ClusterEndpoints(split(line));
+  if (const auto context = Contexts().current()) return ClusterEndpoints(context->endpoints);
   return {"ws://127.0.0.1:7400"};
 }
 
 std::vector<std::string> admin_of(const std::string& flag) {
   if (!flag.empty()) return split(flag);
-  const std::string line = context_line(1);
-  if (!line.empty()) return split(line);
+  const auto context = Contexts().current();
+  if (context && !context->admin.empty()) return context->admin;
   return {"127.0.0.1:7402"};
-}
-
-void write_context(const ClusterEndpoints& endpoints, const std::vector<std::string>& admin) {
-  std::error_code ignored;
-  fs::create_directories(fs::path(context_file()).parent_path(), ignored);
-  std::ofstream file(context_file());
-  file << joined(endpoints.urls()) << '\n' << joined(admin) << '\n';
 }
 
 int exit_status_of(const Error& error) {

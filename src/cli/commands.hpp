@@ -26,6 +26,7 @@ struct Common {
 [[nodiscard]] Command command_line();
 
 [[nodiscard]] Command bench_command();
+[[nodiscard]] Command context_command();
 [[nodiscard]] Command dev_command();
 [[nodiscard]] Command errors_command();
 [[nodiscard]] Command observe_command();
@@ -39,14 +40,10 @@ struct Common {
 [[nodiscard]] Flag output_flag(Common& common);
 [[nodiscard]] Flag admin_flag(std::string& admin);
 
-/// -e > KUILT_ENDPOINTS > the context that `kuilt dev` wrote > ws://127.0.0.1:7400.
+/// -e > KUILT_ENDPOINTS > the context in use > ws://127.0.0.1:7400.
 [[nodiscard]] ClusterEndpoints endpoints_of(const Common& common);
-/// Addresses of admin listeners: --admin > KUILT_ADMIN > the context that `kuilt dev` wrote >
-/// 127.0.0.1:7402.
+/// Addresses of admin listeners: --admin > KUILT_ADMIN > the context in use > 127.0.0.1:7402.
 [[nodiscard]] std::vector<std::string> admin_of(const std::string& flag);
-
-/// Best effort: a context is a convenience.
-void write_context(const ClusterEndpoints& endpoints, const std::vector<std::string>& admin);
 
 /// Of the table; but what may have happened all the same never counts as refused, nor as not sent.
 [[nodiscard]] int exit_status_of(const Error& error);

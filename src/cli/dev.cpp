@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/commands.hpp"
+#include "cli/contexts.hpp"
 #include "cli/dev_view.hpp"
 #include "cli/local_cluster.hpp"
 #include "cli/output.hpp"
@@ -23,10 +24,10 @@ constexpr auto notes = R"(Examples:
   kuilt dev --fresh --servers 5    five, with an empty log
 
 The servers are processes of their own with durable logs in --dir, on free ports of this machine,
-open to everybody on it. Other commands find them through a context that this one writes
-(~/.config/kuilt/context). On a terminal it shows them in a table: keys 1 to 9 kill a server
-(SIGKILL) and start it again, q quits. Otherwise it prints lines, until SIGINT or SIGTERM. At the
-end all servers are told to drain. Moving the leader on request is not in this version.)";
+open to everybody on it. Other commands find them through the context dev, which is set and used
+(kuilt context). On a terminal it shows them in a table: keys 1 to 9 kill a server (SIGKILL) and
+start it again, q quits. Otherwise it prints lines, until SIGINT or SIGTERM. At the end all servers
+are told to drain. Moving the leader on request is not in this version.)";
 
 struct Flags {
   std::size_t servers = 3;
@@ -57,6 +58,23 @@ int show(LocalCluster& cluster) {
   return run_dev_lines(cluster);
 }
 
+/// Other commands find the cluster by it. Where it can't be written, they take -e.
+void use_context(const LocalCluster& cluster) {
+  const Contexts contexts;
+  Context context{.name = "dev", .endpoints = cluster.endpoints().urls(), .admin = {}};
+  for (const LocalServer& server : cluster.servers()) context.admin.push_back(server.admin_address);
+  const std::string before = contexts.in_use();
+  Status status = contexts.set(context);
+  if (status) status = contexts.use(context.name);
+  if (!status) {
+    std::fprintf(stderr, "no context: %s; other commands need -e %s\n",
+                 status.error().message().c_str(), joined(context.endpoints).c_str());
+  } else if (!before.empty() && before != context.name) {
+    std::fprintf(stderr, "context dev is in use now; back to %s: kuilt context use %s\n",
+                 before.c_str(), before.c_str());
+  }
+}
+
 int dev(const Flags& flags) {
   constexpr auto founding_patience = std::chrono::seconds(30);
   constexpr auto drain_patience = std::chrono::seconds(10);
@@ -72,9 +90,7 @@ int dev(const Flags& flags) {
   if (Status status = cluster->start_all(); !status) return report(status.error());
   const auto leader = cluster->await_leader(founding_patience);
   if (interrupt() == 0 && !leader) return report(leader.error());
-  std::vector<std::string> admin;
-  for (const LocalServer& server : cluster->servers()) admin.push_back(server.admin_address);
-  write_context(cluster->endpoints(), admin);
+  use_context(*cluster);
   const int status = interrupt() == 0 ? show(*cluster) : 0;
   cluster->stop_all(drain_patience);
   return status;
