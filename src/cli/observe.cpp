@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/commands.hpp"
+#include "cli/entry_command.hpp"
 #include "cli/json_line.hpp"
 #include "cli/link_news.hpp"
 #include "cli/output.hpp"
@@ -24,14 +25,21 @@ constexpr auto notes = R"(Examples:
   kuilt observe --from now            only what is committed from now on
   kuilt observe --from 17 --until 42  these, and end
   kuilt observe -o json | jq .command
+  kuilt observe --from now -- sh -c 'echo "$KUILT_INDEX by $KUILT_AUTHOR"; cat'
 
 Prints INDEX, TERM, AUTHOR and the command, with a tab between each, as soon as it is committed.
 Control characters and bytes that are not UTF-8 become \n, \t, \\ or \xHH; with -o json such a
 command is base64 in "command_base64". Indexes rise; those of other rooms, and of what the servers
 write for themselves, are left out. When a server fails, the next one goes on at the same place.
 
+With -- CMD nothing is printed: CMD runs for each entry, one after the other, with the command on
+its standard input (-o json: the whole entry) and KUILT_INDEX, KUILT_TERM, KUILT_AUTHOR and
+KUILT_ROOM in its environment. If it ends with another status than 0, so does observe (8), and says
+from which index to go on: that entry was handed over, and may have had an effect. SIGINT and
+SIGTERM are passed on to it.
+
 Exit status: 0 it has seen enough, or nobody reads any more · 2 usage · 3 no server · 7 the history
-is another one, or damaged · 130 interrupted.)";
+is another one, or damaged · 8 CMD failed · 130 interrupted.)";
 
 struct Flags {
   Common common;
@@ -40,6 +48,7 @@ struct Flags {
   std::optional<std::uint64_t> until;
   std::optional<std::uint64_t> count;
   std::chrono::milliseconds connect_deadline = std::chrono::seconds(15);
+  std::vector<std::string> command;
 };
 
 std::optional<From> from_of(const std::string& text) {
@@ -97,6 +106,31 @@ Handler printer(bool json) {
   };
 }
 
+/// Where an observer that stopped at an entry can begin again.
+void tell_how_to_go_on(const std::string& what, Index at) {
+  std::fprintf(stderr, "%s\n  with it: kuilt observe --from %llu; past it: --from %llu\n",
+               what.c_str(), static_cast<unsigned long long>(at.value()),
+               static_cast<unsigned long long>(at.next().value()));
+}
+
+Handler runner(EntryCommand command, bool json) {
+  return [command = std::move(command), json](const LogEntry& entry) -> std::optional<int> {
+    constexpr int command_failed = 8;
+    const std::string in_json = json ? json_line(entry) + "\n" : "";
+    const auto status = command.run(entry, json ? in_json : entry.command.text());
+    if (!status) return report(status.error());
+    const std::string how = command.name() + " ended with status " + std::to_string(*status) +
+                            " at index " + std::to_string(entry.index.value());
+    if (interrupt() != 0) {
+      tell_how_to_go_on("interrupted: " + how, entry.index);
+      return interrupted_status;
+    }
+    if (*status == 0) return std::nullopt;
+    tell_how_to_go_on("error: " + how + "; nothing after it was handed over", entry.index);
+    return command_failed;
+  };
+}
+
 /// Hands on what it is given, until it has seen enough.
 class Reader {
  public:
@@ -144,7 +178,7 @@ int follow(Observer& seen, Reader& reader, const LinkNews& news, const Flags& fl
       continue;
     }
     if (const auto error = seen.error()) return report(*error);
-    if (reader_has_gone()) return 0;
+    if (flags.command.empty() && reader_has_gone()) return 0;
     if (!news.was_connected() && std::chrono::steady_clock::now() > give_up_at) {
       return report(Error(ErrorCode::no_server, "no server admitted this client within " +
                                                     text_of(flags.connect_deadline) +
@@ -154,7 +188,16 @@ int follow(Observer& seen, Reader& reader, const LinkNews& news, const Flags& fl
   return *reader.status();
 }
 
+Result<Handler> handler_of(const Flags& flags) {
+  if (flags.command.empty()) return printer(flags.common.json());
+  auto command = EntryCommand::find(flags.command);
+  if (!command) return std::move(command).error().within("-- CMD");
+  return runner(*std::move(command), flags.common.json());
+}
+
 int observe(const Flags& flags) {
+  auto handler = handler_of(flags);
+  if (!handler) return report(handler.error());
   remember_interrupts();
   LinkNews news(LinkNews::Wanted::everything);
   ClientOptions options;
@@ -163,8 +206,17 @@ int observe(const Flags& flags) {
   if (!client) return report(client.error());
   auto seen = client->observe(*from_of(flags.from), {.room = flags.room});
   if (!seen) return report(seen.error());
-  Reader reader(flags, printer(flags.common.json()));
+  Reader reader(flags, *std::move(handler));
   return follow(*seen, reader, news, flags);
+}
+
+Argument command_argument(Flags& flags) {
+  Value value = list(flags.command, "CMD");
+  value.offer = Offer::programs;
+  return {.name = "CMD [ARGS]",
+          .value = value,
+          .help = "A program to run for each entry, in place of printing it",
+          .is_required = false};
 }
 
 }  // namespace
@@ -174,6 +226,7 @@ Command observe_command() {
   return {.name = "observe",
           .about = "Print the committed log, and go on",
           .notes = notes,
+          .after_dashes = command_argument(*flags),
           .flags = {endpoints_flag(flags->common),
                     output_flag(flags->common),
                     {.name = "--room",

@@ -46,6 +46,7 @@ TEST(Usage, WhatIsNotUnderstoodEndsWithStatus2AndAHint) {
       {{"propose", "x", "-o", "yaml"}, 2, "yaml"},
       {{"observe", "--from", "yesterday"}, 2, "\"yesterday\" is neither start, nor now"},
       {{"observe", "--from", "-1"}, 2, "--from"},
+      {{"observe", "cat"}, 2, "CMD [ARGS] stands behind \"--\""},
       {{"observe", "--count", "0"}, 2, "--count"},
       {{"secret"}, 2, "See `kuilt secret --help`"},
       {{"secret", "nw", "x"}, 2, "did you mean new?"},
