@@ -25,6 +25,7 @@ packages_test=(
   iproute2 git                       # network namespaces; mutants are git patches
   make pkg-config                    # a consumer of the package
   systemd man-db python3-yaml        # what judges the unit, the man page, compose.yaml
+  zsh fish                           # completion is tried in the shells that it is for
 )
 
 say() { printf '\n== %s\n' "$*"; }
