@@ -17,6 +17,7 @@
 #include "bench/bare_feed.hpp"
 #include "bench/proposers.hpp"
 #include "bench/usage.hpp"
+#include "cli/bench.hpp"
 #include "cli/commands.hpp"
 #include "cli/http_get.hpp"
 #include "cli/local_cluster.hpp"
@@ -599,6 +600,28 @@ Command bench_fanout_command() {
 }
 
 }  // namespace
+
+Result<BenchFigures> bench_proposals(const BenchPlan& plan) {
+  BenchFlags flags;
+  flags.voters = plan.voters;
+  flags.clients = plan.clients;
+  flags.learners = 0;
+  flags.seconds = plan.seconds;
+  flags.directory = plan.directory;
+  const auto result = measure_all_of_propose(flags);
+  if (!result) return result.error();
+  const ordered_json& closed = result->at("closed_loop");
+  const ordered_json& open = result->at("open_loop");
+  const auto time = [](const ordered_json& microseconds) {
+    return std::chrono::microseconds(static_cast<std::int64_t>(microseconds.get<double>()));
+  };
+  return BenchFigures{.proposals_per_second = closed.at("proposals_per_second").get<double>(),
+                      .of_bare_loop = result->at("ratio").at("proposals_per_second").get<double>(),
+                      .latency = time(open.at("latency_us").at("p99")),
+                      .fdatasync = time(result->at("limit").at("fdatasync_us")),
+                      .refused = closed.at("refused").get<std::uint64_t>() +
+                                 open.at("refused").get<std::uint64_t>()};
+}
 
 Command bench_command() {
   return {.name = "bench",

@@ -26,6 +26,7 @@ struct Common {
 [[nodiscard]] Command command_line();
 
 [[nodiscard]] Command bench_command();
+[[nodiscard]] Command check_command();
 [[nodiscard]] Command completion_command();
 [[nodiscard]] Command context_command();
 [[nodiscard]] Command dev_command();
