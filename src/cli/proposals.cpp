@@ -31,7 +31,9 @@ bool Proposals::propose(const std::string& command) {
 
 int Proposals::finish() {
   std::unique_lock lock(mutex_);
-  if (await_at_most(0, lock)) return status_;
+  if (await_at_most(0, lock)) {
+    return status_ == 0 && interrupt() != 0 ? interrupted_status : status_;
+  }
   given_up_ = true;
   std::fprintf(stderr, "interrupted: %zu commands have no outcome; they may be committed\n",
                slots_.size());

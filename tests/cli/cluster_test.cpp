@@ -236,21 +236,5 @@ TEST(LocalClusterTest, ADirectoryKeepsItsNumberOfServers) {
   EXPECT_THAT(other.error().message(), HasSubstr("holds a cluster of 3 servers, not 5"));
 }
 
-TEST(Dev, RunsAClusterUntilItIsTold) {
-  const TemporaryFolder folder;
-  Process dev({KUILT_BINARY, "dev", "--dir", folder / "dev"}, {"XDG_CONFIG_HOME=" + folder.path()});
-  ASSERT_TRUE(dev.await_output("leader "));
-
-  const Outcome proposed =
-      kuilt({"propose", "found by the context"}, "", {"XDG_CONFIG_HOME=" + folder.path()});
-  dev.signal(SIGTERM);
-  const Outcome ended = dev.wait();
-
-  EXPECT_EQ(proposed.status, 0) << proposed.err;
-  EXPECT_EQ(ended.status, 0) << ended.err;
-  EXPECT_THAT(ended.out, HasSubstr("kuilt observe"));
-  EXPECT_THAT(ended.out, HasSubstr("3 of 3 servers run"));
-}
-
 }  // namespace
 }  // namespace kuilt::cli

@@ -197,4 +197,11 @@ void write_file(const std::string& path, const std::string& text) {
   KUILT_CHECK(file.flush().good());
 }
 
+void overwrite(const std::string& path, std::streamoff at, const std::string& bytes) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(at);
+  file << bytes;
+  KUILT_CHECK(file.flush().good());
+}
+
 }  // namespace kuilt::cli

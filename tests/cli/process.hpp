@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <ios>
 #include <optional>
 #include <string>
 #include <vector>
@@ -90,5 +91,7 @@ Outcome kuilt(std::vector<std::string> arguments, const std::string& input = "",
               std::vector<std::string> variables = {});
 
 void write_file(const std::string& path, const std::string& text);
+/// Changes some bytes of a file, as a failing disk would.
+void overwrite(const std::string& path, std::streamoff at, const std::string& bytes);
 
 }  // namespace kuilt::cli
