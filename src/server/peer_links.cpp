@@ -147,6 +147,7 @@ PeerLinks::~PeerLinks() {
   listener_.reset();
   links_.clear();
   up_.clear();
+  dialings_.clear();  // Their timers are the loop's.
 }
 
 Status PeerLinks::listen() {
