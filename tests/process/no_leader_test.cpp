@@ -8,6 +8,7 @@
 
 #include "cli/local_cluster.hpp"
 #include "tests/cli/process.hpp"
+#include "tests/process/raw_link.hpp"
 
 namespace kuilt::process_tests {
 namespace {
@@ -32,6 +33,13 @@ class NoLeader : public testing::Test {
       return status.has_value() && status->leader.empty();
     };
     EXPECT_TRUE(cli::await(leaderless));
+    // Its clients are told only when that has lasted a while.
+    const std::string address = cluster_.servers().at(alone_).client_address;
+    RawLink client(address);
+    client.say(UpgradeRequest{.host = address}.text());
+    EXPECT_TRUE(client.hears("\r\n\r\n"));
+    client.say(frame_of(R"({"hello":{"name":"waits"}})"));
+    EXPECT_TRUE(client.hears(R"("leader":"")"));
   }
   [[nodiscard]] std::string url() const { return cluster_.endpoints().urls().at(alone_); }
   void expect_first_entry(const std::string& text) const {
