@@ -10,6 +10,22 @@ add_custom_command(OUTPUT ${man_page}
 add_custom_target(man_page ALL DEPENDS ${man_page})
 install(FILES ${man_page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 
+# Where Debian's shells look; the executable prints them.
+set(completions ${PROJECT_BINARY_DIR}/completions)
+file(MAKE_DIRECTORY ${completions})
+foreach(place bash:bash-completion/completions:kuilt zsh:zsh/vendor-completions:_kuilt
+              fish:fish/vendor_completions.d:kuilt.fish)
+  string(REPLACE ":" ";" place ${place})
+  list(GET place 0 shell)
+  list(GET place 1 folder)
+  list(GET place 2 name)
+  add_custom_command(OUTPUT ${completions}/${name}
+    COMMAND kuilt completion ${shell} > ${completions}/${name} DEPENDS kuilt VERBATIM)
+  list(APPEND completion_files ${completions}/${name})
+  install(FILES ${completions}/${name} DESTINATION ${CMAKE_INSTALL_DATADIR}/${folder})
+endforeach()
+add_custom_target(completions ALL DEPENDS ${completion_files})
+
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/kuilt.service DESTINATION lib/systemd/system)
 install(FILES ${PROJECT_SOURCE_DIR}/packaging/kuilt.toml
         DESTINATION ${CMAKE_INSTALL_DATADIR}/kuilt)

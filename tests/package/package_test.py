@@ -150,9 +150,14 @@ class Package(unittest.TestCase):
         for path in ("usr/bin/kuilt", "usr/lib/libkuilt.so.0.1", "usr/include/kuilt/client.hpp",
                      "usr/lib/cmake/kuilt/kuilt-config.cmake", "usr/lib/pkgconfig/kuilt.pc",
                      "usr/lib/systemd/system/kuilt.service", "usr/share/kuilt/kuilt.toml",
-                     "usr/share/man/man1/kuilt.1", "usr/share/doc/kuilt/copyright"):
+                     "usr/share/man/man1/kuilt.1", "usr/share/doc/kuilt/copyright",
+                     "usr/share/bash-completion/completions/kuilt",
+                     "usr/share/zsh/vendor-completions/_kuilt",
+                     "usr/share/fish/vendor_completions.d/kuilt.fish"):
             self.assertTrue((root / path).exists(), path)
         self.assertRegex(run(root / "usr/bin/kuilt", "--version"), r"^kuilt \d")
+        bash = root / "usr/share/bash-completion/completions/kuilt"
+        self.assertIn("kuilt", run("bash", "-c", f". {bash} && complete -p kuilt"))
         depends = run("dpkg-deb", "-f", archive, "Depends")
         for package in ("libssl3", "libstdc++6", "libc6", "passwd"):
             self.assertIn(package, depends)
