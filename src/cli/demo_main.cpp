@@ -106,21 +106,9 @@ Status kill_and_restart(LocalCluster& cluster, const Witness& witness, Clock::du
   return Done{};
 }
 
-/// Waits until all observers have seen as much as the one that has seen the most, for a while.
-void await_observers(const Witness& witness, std::size_t observers) {
+void await_observers(const Witness& witness, std::uint64_t through) {
   const auto deadline = Clock::now() + 15s;
-  std::size_t stable = 0;
-  for (std::size_t last = 0; Clock::now() < deadline && stable < 10;) {
-    std::size_t least = witness.count(0);
-    std::size_t most = least;
-    for (std::size_t i = 1; i < observers; ++i) {
-      least = std::min(least, witness.count(i));
-      most = std::max(most, witness.count(i));
-    }
-    stable = least == most && most == last ? stable + 1 : 0;
-    last = most;
-    std::this_thread::sleep_for(50ms);
-  }
+  while (!witness.caught_up(through) && Clock::now() < deadline) std::this_thread::sleep_for(20ms);
 }
 
 int summary(const Witness::Verdict& verdict, std::size_t unknown) {
@@ -171,10 +159,11 @@ int demo(const DemoFlags& flags) {
   stop = true;
   for (std::thread& thread : threads) thread.join();
   if (!status) return report(status.error());
-  await_observers(witness, flags.clients);
+  const std::uint64_t through = witness.told_through();
+  await_observers(witness, through);
   std::size_t unknown = 0;
   for (const auto& client : *clients) unknown += client->unknown();
-  return summary(witness.verdict(), unknown);
+  return summary(witness.verdict(through), unknown);
 }
 
 /// In a directory of its own unless told otherwise; it stays if there is something to look at.

@@ -25,6 +25,7 @@ void Witness::acknowledged(const std::string& command, std::uint64_t index, std:
   const auto now = std::chrono::steady_clock::now();
   const std::lock_guard lock(mutex_);
   acknowledged_[command] = {index, term};
+  told_through_ = std::max(told_through_, index);
   duplicates_ += duplicate ? 1 : 0;
   if (acknowledged_.size() > 1) {
     longest_pause_ = std::max(longest_pause_, now - last_acknowledged_);
@@ -41,6 +42,7 @@ void Witness::observed(std::size_t observer, std::uint64_t index, std::uint64_t 
                        const std::string& command) {
   const std::lock_guard lock(mutex_);
   seen_.at(observer).push_back({index, term, command});
+  told_through_ = std::max(told_through_, index);
 }
 
 std::size_t Witness::count(std::size_t observer) const {
@@ -48,25 +50,37 @@ std::size_t Witness::count(std::size_t observer) const {
   return seen_.at(observer).size();
 }
 
-const std::vector<Witness::Seen>& Witness::longest() const {
+std::uint64_t Witness::told_through() const {
+  const std::lock_guard lock(mutex_);
+  return told_through_;
+}
+
+bool Witness::caught_up(std::uint64_t through) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::all_of(seen_, [through](const History& seen) {
+    return through == 0 || (!seen.empty() && seen.back().index >= through);
+  });
+}
+
+const Witness::History& Witness::longest() const {
   return *std::max_element(seen_.begin(), seen_.end(),
                            [](const auto& a, const auto& b) { return a.size() < b.size(); });
 }
 
-Witness::Verdict Witness::verdict() const {
+Witness::Verdict Witness::verdict(std::uint64_t through) const {
   const std::lock_guard lock(mutex_);
   Verdict verdict;
   verdict.proposed = proposed_.size();
   verdict.acknowledged = acknowledged_.size();
   verdict.duplicates = duplicates_;
   verdict.longest_pause = std::chrono::duration_cast<std::chrono::milliseconds>(longest_pause_);
-  judge_observers(verdict);
+  judge_observers(verdict, through);
   judge_commands(verdict);
   return verdict;
 }
 
-void Witness::judge_observers(Verdict& verdict) const {
-  const std::vector<Seen>& reference = longest();
+void Witness::judge_observers(Verdict& verdict, std::uint64_t through) const {
+  const History& reference = longest();
   verdict.observed_most = reference.size();
   verdict.observed_least = reference.size();
   for (std::size_t i = 0; i < seen_.size(); ++i) {
@@ -88,7 +102,7 @@ void Witness::judge_observers(Verdict& verdict) const {
       const auto found = by_index.find(seen.index);
       const std::string what = who + ", index " + std::to_string(seen.index);
       if (found == by_index.end()) {
-        fault(verdict, verdict.gaps, "gap: " + what);
+        if (seen.index <= through) fault(verdict, verdict.gaps, "gap: " + what);
       } else if (!(*found->second == seen)) {
         fault(verdict, verdict.disorders, "another entry than others saw: " + what);
       }
@@ -97,8 +111,9 @@ void Witness::judge_observers(Verdict& verdict) const {
       const bool known =
           std::binary_search(reference.begin(), reference.end(), *seen,
                              [](const Seen& a, const Seen& b) { return a.index < b.index; });
-      if (!known)
+      if (!known && index <= through) {
         fault(verdict, verdict.gaps, "only " + who + " saw index " + std::to_string(index));
+      }
     }
   }
 }

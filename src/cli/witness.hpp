@@ -31,6 +31,12 @@ class Witness {
                 const std::string& command);
   /// How many entries this observer has seen.
   [[nodiscard]] std::size_t count(std::size_t observer) const;
+  /// The highest index that anybody was told of, in an acknowledgement or by observing.
+  [[nodiscard]] std::uint64_t told_through() const;
+  /// Every observer has got to that index. Before that, what is missing is only late: a server
+  /// passes answers on before it has committed the entry itself, so that observers can be level
+  /// with each other and still behind what was acknowledged.
+  [[nodiscard]] bool caught_up(std::uint64_t through) const;
 
   struct Verdict {
     std::size_t proposed = 0;
@@ -48,8 +54,9 @@ class Witness {
 
     [[nodiscard]] bool sound() const { return gaps + repeats + disorders + lost + phantoms == 0; }
   };
-  /// Call once every observer has caught up: what is missing then counts as a gap.
-  [[nodiscard]] Verdict verdict() const;
+  /// Once all have caught up with that index: what is missing up to there is a gap, or lost. What
+  /// others write meanwhile may have reached some observers only.
+  [[nodiscard]] Verdict verdict(std::uint64_t through) const;
 
  private:
   struct Seen {
@@ -62,17 +69,19 @@ class Witness {
     std::uint64_t index = 0;
     std::uint64_t term = 0;
   };
-  [[nodiscard]] const std::vector<Seen>& longest() const;
-  void judge_observers(Verdict& verdict) const;
+  using History = std::vector<Seen>;
+  [[nodiscard]] const History& longest() const;
+  void judge_observers(Verdict& verdict, std::uint64_t through) const;
   void judge_commands(Verdict& verdict) const;
 
   const std::string prefix_;
   mutable std::mutex mutex_;
-  std::vector<std::vector<Seen>> seen_;
+  std::vector<History> seen_;
   std::map<std::string, int> proposed_;
   std::map<std::string, Told> acknowledged_;
   std::map<std::string, int> refused_;
   std::size_t duplicates_ = 0;
+  std::uint64_t told_through_ = 0;
   std::chrono::steady_clock::time_point last_acknowledged_{};
   std::chrono::steady_clock::duration longest_pause_{};
 };

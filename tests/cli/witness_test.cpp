@@ -21,29 +21,47 @@ class WitnessTest : public testing::Test {
       }
     }
   }
+  Witness::Verdict verdict() const { return witness_.verdict(witness_.told_through()); }
+
   Witness witness_;
 };
 
 TEST_F(WitnessTest, OneHistoryIsSound) {
-  const Witness::Verdict verdict = witness_.verdict();
+  const Witness::Verdict told = verdict();
 
-  EXPECT_TRUE(verdict.sound());
-  EXPECT_EQ(verdict.acknowledged, 2U);
-  EXPECT_EQ(verdict.observed_least, 2U);
+  EXPECT_TRUE(told.sound());
+  EXPECT_EQ(told.acknowledged, 2U);
+  EXPECT_EQ(told.observed_least, 2U);
 }
 
 TEST_F(WitnessTest, AnEntryThatOneObserverMissedIsAGap) {
   witness_.proposed("late");
   witness_.observed(0, 6, 2, "late");
 
-  EXPECT_EQ(witness_.verdict().gaps, 1U);
+  EXPECT_EQ(verdict().gaps, 1U);
+}
+
+TEST_F(WitnessTest, ObserversThatAreLevelCanBeBehindWhatWasAcknowledged) {
+  EXPECT_TRUE(witness_.caught_up(witness_.told_through()));
+  witness_.proposed("answered first");
+  witness_.acknowledged("answered first", 6, 2, false);
+
+  EXPECT_FALSE(witness_.caught_up(witness_.told_through()));
+}
+
+TEST_F(WitnessTest, WhatOthersWriteMeanwhileIsNoGapForThoseThatHaveNotSeenIt) {
+  const std::uint64_t through = witness_.told_through();
+  witness_.observed(0, 6, 2, "of another");
+
+  EXPECT_TRUE(witness_.caught_up(through));
+  EXPECT_EQ(witness_.verdict(through).gaps, 0U);
 }
 
 TEST_F(WitnessTest, ACommandSeenTwiceIsARepeat) {
   witness_.observed(0, 6, 2, "move 3");
   witness_.observed(1, 6, 2, "move 3");
 
-  EXPECT_EQ(witness_.verdict().repeats, 2U);
+  EXPECT_EQ(verdict().repeats, 2U);
 }
 
 TEST_F(WitnessTest, AnIndexThatDoesNotRiseIsDisorder) {
@@ -51,7 +69,7 @@ TEST_F(WitnessTest, AnIndexThatDoesNotRiseIsDisorder) {
   witness_.observed(0, 4, 2, "old");
   witness_.observed(1, 4, 2, "old");
 
-  EXPECT_EQ(witness_.verdict().disorders, 2U);
+  EXPECT_EQ(verdict().disorders, 2U);
 }
 
 TEST_F(WitnessTest, AnotherEntryAtTheSameIndexIsDisorder) {
@@ -60,14 +78,14 @@ TEST_F(WitnessTest, AnotherEntryAtTheSameIndexIsDisorder) {
   witness_.observed(0, 6, 2, "x");
   witness_.observed(1, 6, 2, "y");
 
-  EXPECT_GE(witness_.verdict().disorders, 1U);
+  EXPECT_GE(verdict().disorders, 1U);
 }
 
 TEST_F(WitnessTest, AnAcknowledgedCommandThatNobodySawIsLost) {
   witness_.proposed("gone");
   witness_.acknowledged("gone", 6, 2, false);
 
-  EXPECT_EQ(witness_.verdict().lost, 1U);
+  EXPECT_EQ(verdict().lost, 1U);
 }
 
 TEST_F(WitnessTest, AnAcknowledgedCommandElsewhereThanToldIsLost) {
@@ -76,14 +94,14 @@ TEST_F(WitnessTest, AnAcknowledgedCommandElsewhereThanToldIsLost) {
   witness_.observed(0, 7, 2, "moved");
   witness_.observed(1, 7, 2, "moved");
 
-  EXPECT_EQ(witness_.verdict().lost, 1U);
+  EXPECT_EQ(verdict().lost, 1U);
 }
 
 TEST_F(WitnessTest, WhatNobodyProposedIsAPhantom) {
   witness_.observed(0, 6, 2, "from nowhere");
   witness_.observed(1, 6, 2, "from nowhere");
 
-  EXPECT_EQ(witness_.verdict().phantoms, 1U);
+  EXPECT_EQ(verdict().phantoms, 1U);
 }
 
 TEST_F(WitnessTest, WhatWasRefusedForCertainAndIsThereIsAPhantom) {
@@ -92,7 +110,7 @@ TEST_F(WitnessTest, WhatWasRefusedForCertainAndIsThereIsAPhantom) {
   witness_.observed(0, 6, 2, "refused");
   witness_.observed(1, 6, 2, "refused");
 
-  EXPECT_EQ(witness_.verdict().phantoms, 1U);
+  EXPECT_EQ(verdict().phantoms, 1U);
 }
 
 }  // namespace

@@ -47,15 +47,8 @@ void Swarm::start(Member& member) {
     const LogEntry& entry = seen->entry;
     witness_.observed(number, entry.index.value(), entry.term.value(),
                       std::string(entry.command.text()));
-    reach(entry.index.value());
   };
   member.client->on_committed(from_start, on_committed).or_throw();
-}
-
-void Swarm::reach(std::uint64_t index) {
-  std::uint64_t known = through_;
-  while (known < index && !through_.compare_exchange_weak(known, index)) {
-  }
 }
 
 void Swarm::pace(std::size_t in_flight, std::chrono::milliseconds every) {
@@ -72,7 +65,6 @@ void Swarm::propose(Member& member) {
     if (receipt) {
       witness_.acknowledged(command, receipt->index.value(), receipt->term.value(),
                             receipt->duplicate);
-      reach(receipt->index.value());
       const std::lock_guard lock(acknowledged_mutex_);
       acknowledged_.push_back(command);
     } else if (receipt.error().effect() == Effect::none) {
@@ -116,37 +108,28 @@ void Swarm::await_full_load(std::size_t count) {
   throw std::runtime_error("waited in vain for the full load of " + options_.label);
 }
 
-std::size_t Swarm::observed_most() const {
-  std::size_t most = 0;
-  for (std::size_t i = 0; i < options_.clients + options_.json_clients; ++i) {
-    most = std::max(most, witness_.count(i));
-  }
-  return most;
+bool Swarm::is_idle() const {
+  const bool json_idle = !json_ || (json_stopped_ && json_unanswered_ == 0);
+  return json_idle &&
+         std::ranges::all_of(members_, [](const auto& m) { return m->in_flight == 0; });
 }
 
 void Swarm::finish(std::chrono::seconds patience) {
   stop_ = true;
   if (json_) json_->write("stop\n");
-  const auto idle = [this] {
-    const bool json_idle = !json_ || (json_stopped_ && json_unanswered_ == 0);
-    return json_idle &&
-           std::ranges::all_of(members_, [](const auto& m) { return m->in_flight == 0; });
-  };
-  (void)cli::await(idle, patience);
+  if (!cli::await([this] { return is_idle(); }, patience)) {
+    throw std::runtime_error("proposals of " + options_.label + " have no outcome");
+  }
+  through_ = witness_.told_through();
   if (json_) {
-    json_->write("through " + std::to_string(through_.load()) + "\n");
+    json_->write("through " + std::to_string(through_) + "\n");
     json_reader_.join();  // Ends when all JSON clients have seen everything.
     if (json_->wait().status != 0) throw std::runtime_error("the JSON clients did not end well");
     json_.reset();
   }
-  const auto level = [this] {
-    const std::size_t most = observed_most();
-    for (std::size_t i = 0; i < options_.clients; ++i) {
-      if (witness_.count(i) != most) return false;
-    }
-    return true;
-  };
-  (void)cli::await(level, patience);
+  if (!cli::await([this] { return witness_.caught_up(through_); }, patience)) {
+    throw std::runtime_error("observers of " + options_.label + " do not catch up");
+  }
 }
 
 void Swarm::start_json() {
@@ -171,7 +154,6 @@ void Swarm::take_json(const std::string& line) {
   }
   if (fact.contains("acknowledged")) {
     json_unanswered_ -= 1;
-    reach(fact["index"]);
     witness_.acknowledged(fact["acknowledged"], fact["index"], fact["term"], fact["duplicate"]);
   }
   if (fact.contains("observed")) {

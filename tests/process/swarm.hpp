@@ -39,9 +39,10 @@ class Swarm {
   /// Waits until `count` more than now have been acknowledged. Throws if that takes half a minute.
   void await_acknowledged(std::size_t count);
   /// Proposes no more, waits until every proposal has an outcome, and until every observer has
-  /// reached the last entry that any has seen.
+  /// reached the last entry that anybody was told of. Throws if either takes longer.
   void finish(std::chrono::seconds patience);
-  [[nodiscard]] cli::Witness::Verdict verdict() const { return witness_.verdict(); }
+  /// After finish().
+  [[nodiscard]] cli::Witness::Verdict verdict() const { return witness_.verdict(through_); }
   [[nodiscard]] const std::vector<std::string>& acknowledged() const { return acknowledged_; }
 
  private:
@@ -54,11 +55,10 @@ class Swarm {
   void start(Member& member);
   void propose(Member& member);
   void drive();
-  void reach(std::uint64_t index);
   void start_json();
   void read_json();
   void take_json(const std::string& line);
-  [[nodiscard]] std::size_t observed_most() const;
+  [[nodiscard]] bool is_idle() const;
   [[nodiscard]] std::size_t acknowledged_count() const;
   [[nodiscard]] bool is_fully_loaded() const;
 
@@ -68,7 +68,7 @@ class Swarm {
   std::atomic<std::size_t> in_flight_max_ = 2;
   std::atomic<std::int64_t> every_ms_ = 100;
   std::atomic<bool> stop_ = false;
-  std::atomic<std::uint64_t> through_ = 0;  // The highest index that anybody was told of.
+  std::uint64_t through_ = 0;  // The highest index that anybody was told of when all was answered.
   std::atomic<bool> json_stopped_ = false;
   std::atomic<std::int64_t> json_unanswered_ = 0;
   mutable std::mutex acknowledged_mutex_;
