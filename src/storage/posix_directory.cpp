@@ -24,13 +24,6 @@ Result<std::string> read_small(const std::string& path, const File& file) {
   return out;
 }
 
-Status write_small(const std::string& path, const File& file, const std::string& text) {
-  const ssize_t count = ::pwrite(file.get(), text.data(), text.size(), 0);
-  if (count == static_cast<ssize_t>(text.size())) return Done{};
-  if (count >= 0) errno = ENOSPC;
-  return system_error("write " + path);
-}
-
 // Names and values are readable, so that an operator sees whose directory it is.
 std::string text_of(const Identity& identity) {
   return std::string(first_line) + std::to_string(directory_format) + "\nnode " +
@@ -72,7 +65,7 @@ Result<File> lock(const std::string& path) {
                  path + " is held by process " + (holder && !holder->empty() ? *holder : "?"));
   }
   if (::ftruncate(file.get(), 0) != 0) return system_error("write " + path);
-  auto status = write_small(path, file, std::to_string(::getpid()));
+  auto status = write_at(file, path, std::to_string(::getpid()), 0);
   if (!status) return std::move(status).error();
   return file;
 }
@@ -107,7 +100,7 @@ Status DataDirectory::Impl::store(const Identity& next) {
   {
     const File file = open_file(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (!file.is_open()) return directory_error("create " + unfinished);
-    if (auto status = write_small(unfinished, file, text_of(next)); !status) return status;
+    if (auto status = write_at(file, unfinished, text_of(next), 0); !status) return status;
     if (::fsync(file.get()) != 0) return system_error("sync " + unfinished);
   }
   if (::rename(unfinished.c_str(), identity_path().c_str()) != 0) {

@@ -29,13 +29,6 @@ constexpr std::string_view unfinished_prefix = ".new-";
 
 std::string at_byte(std::uint64_t offset) { return " at byte " + std::to_string(offset); }
 
-// "/a/b", "/a/b/" and "/a/b//" lie in "/a/".
-std::string parent_of(std::string_view path) {
-  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
-  const auto slash = path.find_last_of('/');
-  return slash == std::string_view::npos ? "." : std::string(path.substr(0, slash + 1));
-}
-
 // Asks for the room first, so that a full disk is known before anything is written.
 Status reserve(const File& file, const std::string& path, std::uint64_t bytes) {
   do {
@@ -97,54 +90,6 @@ Status write_all(const File& file, const std::string& path, const WriteAt& write
 }
 
 }  // namespace
-
-File::~File() {
-  if (is_open()) ::close(descriptor_);
-}
-
-Error system_error(const std::string& doing) {
-  const int number = errno;
-  const bool full = number == ENOSPC || number == EDQUOT || number == EFBIG;
-  return Error(full ? ErrorCode::disk_full : ErrorCode::io,
-               doing + ": " + std::generic_category().message(number));
-}
-
-Error directory_error(const std::string& doing) {
-  const int number = errno;
-  const bool refused = number == EACCES || number == EPERM || number == EROFS ||
-                       number == ENOTDIR || number == ENOENT || number == EEXIST;
-  if (!refused) return system_error(doing);
-  return Error(ErrorCode::directory_unwritable,
-               doing + ": " + std::generic_category().message(number));
-}
-
-File open_file(const std::string& path, int flags, unsigned mode) {
-  int descriptor = -1;
-  do {
-    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-  } while (descriptor < 0 && errno == EINTR);
-  return File(descriptor);
-}
-
-Status sync_directory(const std::string& path) {
-  const File directory = open_file(path, O_RDONLY | O_DIRECTORY);
-  if (!directory.is_open()) return directory_error("open directory " + path);
-  if (::fsync(directory.get()) != 0) return system_error("sync directory " + path);
-  return Done{};
-}
-
-Status make_directory(const std::string& path) {
-  const bool made = ::mkdir(path.c_str(), 0700) == 0;
-  struct stat info{};
-  const bool there =
-      made || (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode));
-  if (!there) return directory_error("make directory " + path);
-  // One that is there may have been made by a start that was killed before this sync. Where we may
-  // not even look at the parent, we can't have made it.
-  Status synced = sync_directory(parent_of(path));
-  if (!made && !synced && synced.error().code() == ErrorCode::directory_unwritable) return Done{};
-  return synced;
-}
 
 struct PosixDisk::Impl {
   struct Open {

@@ -1,9 +1,11 @@
-// posix_file.hpp: what posix_disk.cpp and posix_directory.cpp share: descriptors and error texts.
+// posix_file.hpp: what all share that call the file system: descriptors and error texts.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
+#include "kuilt/bytes.hpp"
 #include "kuilt/result.hpp"
 
 namespace kuilt::storage {
@@ -29,11 +31,16 @@ class File {
 
 /// What the system said in `errno`, as io or disk_full: "write /d/f at byte 0: No space left".
 [[nodiscard]] Error system_error(const std::string& doing);
-/// As system_error, but a refusal for lack of rights is directory_unwritable.
+/// As system_error, but `when_refused` where the path or the rights are not what they should be.
+[[nodiscard]] Error access_error(const std::string& doing, ErrorCode when_refused);
+/// With directory_unwritable.
 [[nodiscard]] Error directory_error(const std::string& doing);
 
 /// Opens, retrying when a signal interrupts. Not open on failure, with `errno` set.
 [[nodiscard]] File open_file(const std::string& path, int flags, unsigned mode = 0);
+/// All of `bytes`, in as many writes as it takes. Not durable yet.
+[[nodiscard]] Status write_at(const File& file, const std::string& path, BytesView bytes,
+                              std::uint64_t offset);
 Status sync_directory(const std::string& path);
 /// Makes the directory, unless it is there already, and its name durable in its parent, whoever
 /// made it.
