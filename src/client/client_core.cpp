@@ -43,8 +43,8 @@ Output ClientCore::step(Instant now, std::vector<Input> inputs) {
 void ClientCore::take(Instant now, Input& input, Duties& duties) {
   if (stopped_) {
     if (const auto* call = std::get_if<ProposeCall>(&input)) {
-      duties.push_back(Resolved{
-          call->call, Error(ErrorCode::stopped, Effect::none, "the client was stopped before")});
+      Error refusal(ErrorCode::stopped, Effect::none, "the client was stopped before");
+      duties.push_back(Resolved{call->call, without_attempt(*call, std::move(refusal))});
     }
     return;
   }

@@ -33,6 +33,13 @@ bool over_limit(std::size_t bytes, const wire::Limits& limits) {
 
 }  // namespace
 
+Error without_attempt(const ProposeCall& asked, Error refusal) {
+  if (!asked.sent_before) return refusal;
+  return Error(ErrorCode::unknown_outcome, Effect::unknown,
+               "an earlier attempt may be in the log; this call sent none: " +
+                   std::string(name_of(refusal.code())) + ": " + refusal.message());
+}
+
 void OwnSession::finish(RequestId id) {
   done.insert(id);
   while (done.contains(floor.next())) {
@@ -52,9 +59,11 @@ std::size_t Calls::cost(const Call& call) const {
 
 void Calls::propose(Instant now, ProposeCall asked, std::vector<Duty>& duties) {
   const CallId id = asked.call;
-  const auto refuse = [&](Error error) { duties.push_back(Resolved{id, std::move(error)}); };
   KUILT_CHECK(!calls_.contains(id));
   Call call;
+  const auto refuse = [&](Error error) {
+    duties.push_back(Resolved{id, without_attempt(call.asked, std::move(error))});
+  };
   call.own = !asked.session;
   if (asked.session) {
     call.key = *asked.session;
@@ -162,9 +171,7 @@ void Calls::give_up(Entry entry, std::vector<Duty>& duties) {
   const Call& call = entry->second;
   if (call.open > 0) return;
   const Error& refusal = *call.refusal;
-  // A durable session has a past that this client has not seen: its expiry proves nothing.
-  const bool past_unknown = !call.own && refusal.code() == ErrorCode::session_expired;
-  if (call.surely_absent() && !past_unknown) return resolve(entry, refusal, duties);
+  if (call.surely_absent()) return resolve(entry, refusal, duties);
   const bool names_the_loss =
       refusal.code() == ErrorCode::session_expired || refusal.code() == ErrorCode::below_floor;
   resolve(entry,
@@ -194,7 +201,10 @@ void Calls::wait_and_repeat(Instant now, CallId id, Call& call, Duration asked) 
   set_alarm(id, call);
 }
 
-void Calls::link_up(const wire::Limits& limits) { limits_ = limits; }
+void Calls::link_up(const wire::Limits& limits, HistoryId history) {
+  limits_ = limits;
+  history_ = history;
+}
 
 void Calls::link_down(std::vector<Duty>& duties) {
   numbers_.clear();
@@ -300,8 +310,8 @@ std::vector<wire::Propose> Calls::send(Instant now, Index commit, std::vector<Du
   while (const auto id = next_to_send()) {
     const auto entry = calls_.find(*id);
     Call& call = entry->second;
-    if (call.attempts == 0 && over_limit(call.asked.command.size(), limits_)) {
-      resolve(entry, too_large(call.asked.command.size(), limits_.command_bytes_max), duties);
+    if (auto error = unfit(call)) {
+      resolve(entry, *std::move(error), duties);
       continue;
     }
     if (call.own && call.session_number == 0) enter_session(call, commit);
@@ -313,6 +323,19 @@ std::vector<wire::Propose> Calls::send(Instant now, Index commit, std::vector<Du
     frames.back().proposals.push_back(attempt(now, *id, call));
   }
   return frames;
+}
+
+// Why a call is not sent on the link in use, and need not wait for another.
+std::optional<Error> Calls::unfit(const Call& call) const {
+  if (call.attempts == 0 && over_limit(call.asked.command.size(), limits_)) {
+    return without_attempt(call.asked,
+                           too_large(call.asked.command.size(), limits_.command_bytes_max));
+  }
+  // A table of another past might know the session, and not what was committed under it since.
+  if (call.asked.history.is_none() || call.asked.history == history_) return std::nullopt;
+  return Error(ErrorCode::history_differs, call.surely_absent() ? Effect::none : Effect::unknown,
+               "the session belongs to history " + call.asked.history.text() +
+                   ", and the cluster has " + history_.text());
 }
 
 // The first that both windows let through. A call that is on its way already pays nothing more.

@@ -34,6 +34,10 @@ struct Situation {
   std::string trouble;  ///< The last that went wrong with a link.
 };
 
+/// What a call is told that ends before anything of it was sent: the refusal, unless an earlier
+/// call may have done it.
+[[nodiscard]] Error without_attempt(const ProposeCall& asked, Error refusal);
+
 /// Every proposal from the call to its one outcome. "Refused" is said only if every attempt was
 /// refused for certain (rule 14): `attempts` counts those sent, `certain` those answered so.
 class Calls {
@@ -48,7 +52,7 @@ class Calls {
   void answer(Instant now, const wire::Answer& answer, std::vector<Duty>& duties);
 
   /// A new link is in use: its limits hold, and everything unanswered is sent again.
-  void link_up(const wire::Limits& limits);
+  void link_up(const wire::Limits& limits, HistoryId history);
   /// The link in use is gone: its attempts will never be answered.
   void link_down(std::vector<Duty>& duties);
   /// Deadlines and repeats that are due.
@@ -80,7 +84,7 @@ class Calls {
     Instant again_at = Instant::max();
     Instant alarm = Instant::max();
 
-    [[nodiscard]] bool surely_absent() const { return attempts == certain; }
+    [[nodiscard]] bool surely_absent() const { return attempts == certain && !asked.sent_before; }
   };
   using Entry = std::map<CallId, Call>::iterator;
 
@@ -89,6 +93,7 @@ class Calls {
   void set_alarm(CallId id, Call& call);
   void settle(Call& call);
   void resolve(Entry entry, Result<wire::CommittedOutcome> result, std::vector<Duty>& duties);
+  [[nodiscard]] std::optional<Error> unfit(const Call& call) const;
   void on_refused(Instant now, Entry entry, const wire::RefusedOutcome& refused,
                   std::vector<Duty>& duties);
   void on_expired(Instant now, Entry entry, std::vector<Duty>& duties);
@@ -104,6 +109,7 @@ class Calls {
   Rng rng_;
   OwnSession session_;
   wire::Limits limits_;
+  HistoryId history_;  ///< Of the link in use.
   std::map<CallId, Call> calls_;
   std::map<std::uint64_t, CallId> numbers_;  ///< Of unanswered attempts on the link in use.
   std::set<CallId> again_;                   ///< To be sent, with an id.

@@ -124,7 +124,7 @@ void ClientCore::admit(Instant now, Link& link, wire::Welcome welcome, Duties& d
 void ClientCore::use(std::size_t place, Duties& duties) {
   in_use_ = place;
   const Link& link = links_[place];
-  calls_.link_up(link.welcome->limits);
+  calls_.link_up(link.welcome->limits, link.welcome->history);
   if (rooms_.empty()) lost_at_.reset();
   duties.push_back(
       Event{EventKind::connected, link.endpoint, link.welcome->server_name, Position{}, {}});

@@ -67,8 +67,11 @@ struct ProposeCall {
   Bytes command;
   Instant deadline;
   std::optional<SessionKey> session;  ///< Unset: the library's own.
-  RequestId request_id;               ///< With `session` only.
-  RequestId floor;                    ///< With `session` only.
+  // With `session` only:
+  RequestId request_id;
+  RequestId floor;
+  HistoryId history{};       ///< Servers of another one are not asked. None: whatever they have.
+  bool sent_before = false;  ///< An attempt of an earlier call, or process, may be in the log.
 };
 struct CancelCall {
   CallId call;

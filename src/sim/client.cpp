@@ -16,6 +16,7 @@ using std::chrono::seconds;
 constexpr Duration clock_offset_max = std::chrono::hours(1000);
 constexpr Duration rest_max = milliseconds(500);  // Between two lives of a client.
 constexpr Duration retry_delay_max = milliseconds(400);
+constexpr int unknown_ends_max = 3;
 constexpr Duration taking_delay_max = milliseconds(20);
 constexpr Duration last_patience = seconds(30);
 constexpr Duration never_after = std::chrono::hours(24);
@@ -78,12 +79,7 @@ void Client::crash() {
   ++incarnation_;
   scene_.links.die(*this);
   for (const auto& [id, call] : calls_) {
-    if (!call.durable) {
-      scene_.oracle.orphaned(call.proposal);
-    } else if (const auto left = durable_.unfinished.find(*call.durable);
-               left != durable_.unfinished.end()) {
-      left->second.maybe_done = true;
-    }
+    if (!call.durable) scene_.oracle.orphaned(call.proposal);
   }
   calls_.clear();
   links_.clear();
@@ -233,7 +229,8 @@ void Client::propose_durable(RoomName room, std::size_t bytes) {
   }
   durable_.last = durable_.last.next();
   const ProposalNumber number = scene_.oracle.propose(room);
-  durable_.unfinished[durable_.last] = {number, std::move(room), bytes, false, false};
+  durable_.unfinished[durable_.last] = {
+      .proposal = number, .room = std::move(room), .bytes = bytes};
   submit_durable(durable_.last);
 }
 
@@ -255,7 +252,9 @@ void Client::submit_durable(RequestId id) {
       .deadline = local_now() + patience(),
       .session = durable_.key,
       .request_id = id,
-      .floor = below});
+      .floor = below,
+      .history = {},
+      .sent_before = std::exchange(unfinished.sent, true)});
 }
 
 void Client::resolved(const client::Resolved& resolved) {
@@ -286,34 +285,24 @@ void Client::hold_receipt(ProposalNumber proposal) {
   }
 }
 
-// An outcome that is certain is written down. Otherwise the same id is tried again, later.
+// An outcome that is certain is written down. Otherwise the same id is tried again, later: but not
+// for ever, as one that is refused for good may have been taken before (rule 14).
 void Client::resolved_durable(const Call& call, const Result<wire::CommittedOutcome>& result) {
   if (!durable_.key || durable_.key->session != call.session) return;  // It was given up.
   const auto found = durable_.unfinished.find(*call.durable);
   if (found == durable_.unfinished.end()) return scene_.invariants.complain("a call ends once");
-  Unfinished& unfinished = found->second;
-  if (result) {
+  if (result || result.error().effect() == Effect::none) {
     scene_.invariants.complain(scene_.oracle.resolved(call.proposal, result));
     durable_.unfinished.erase(found);
-    return;
+  } else if (++found->second.unknown_ends == unknown_ends_max) {
+    scene_.oracle.orphaned(call.proposal);
+    durable_.unfinished.erase(found);
   }
-  const Error& error = result.error();
-  if (error.code() == ErrorCode::session_expired) {
+  if (!result && result.error().code() == ErrorCode::session_expired) {
     for (const auto& [id, left] : durable_.unfinished) scene_.oracle.orphaned(left.proposal);
     durable_ = {};
-    return;
   }
-  if (error.effect() == Effect::none) {
-    // A refusal of this call proves nothing about an earlier one that ended without an answer.
-    if (unfinished.maybe_done) {
-      scene_.oracle.orphaned(call.proposal);
-    } else {
-      scene_.invariants.complain(scene_.oracle.resolved(call.proposal, result));
-    }
-    durable_.unfinished.erase(found);
-    return;
-  }
-  unfinished.maybe_done = true;
+  if (!durable_.unfinished.contains(*call.durable)) return;
   when_awake(scene_.now() + up_to(rng_, retry_delay_max),
              [this, session = call.session, id = *call.durable] {
                if (!durable_.key || durable_.key->session != session) return;

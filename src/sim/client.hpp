@@ -57,7 +57,8 @@ class Client final : public LinkEnd {
     ProposalNumber proposal = 0;
     RoomName room;
     std::size_t bytes = 0;
-    bool maybe_done = false;  ///< A call for it ended without certainty.
+    bool sent = false;  ///< Written down before the first call for it.
+    int unknown_ends = 0;
     bool under_way = false;
   };
   /// What the application keeps on its own disk.

@@ -367,17 +367,105 @@ TEST(Sessions, AServerThatSaysExpiredForEverIsNotAskedInATightLoop) {
   EXPECT_LT(bench.proposals.size(), 20U);
 }
 
-TEST(Sessions, ADurableSessionsExpiryIsUnknownAndLeftToItsOwner) {
+// A call of a durable session: ids, floor and session are its owner's.
+ProposeCall durable_call(const Bench& bench, bool sent_before) {
+  ProposeCall asked;
+  asked.call = CallId(9);
+  asked.command = Bytes(std::string("x"));
+  asked.deadline = bench.now + 1s;
+  asked.session = SessionKey{SessionId::named("mine"), Index(5)};
+  asked.request_id = RequestId(42);
+  asked.floor = RequestId(40);
+  asked.sent_before = sent_before;
+  return asked;
+}
+
+TEST(DurableCalls, AnExpiryOnTheFirstAttemptEverIsCertainAndLeftToItsOwner) {
   Bench bench;
   const DialId dial = bench.admit_last();
-  bench.step(ProposeCall{CallId(9), "", Bytes(std::string("x")), bench.now + 1s,
-                         SessionKey{SessionId::named("mine"), Index(5)}, RequestId(42),
-                         RequestId(40)});
+  bench.step(durable_call(bench, false));
+
+  bench.refuse(dial, bench.last_proposal().number, ErrorCode::session_expired);
+
+  EXPECT_EQ(bench.verdict(CallId(9)), "session_expired/none");
+  EXPECT_EQ(bench.core.counters().sessions_reopened, 0U);
+}
+
+TEST(DurableCalls, AnExpiryAfterAnEarlierAttemptIsUnknown) {
+  Bench bench;
+  const DialId dial = bench.admit_last();
+  bench.step(durable_call(bench, true));
 
   bench.refuse(dial, bench.last_proposal().number, ErrorCode::session_expired);
 
   EXPECT_EQ(bench.verdict(CallId(9)), "session_expired/unknown");
-  EXPECT_EQ(bench.core.counters().sessions_reopened, 0U);
+}
+
+TEST(DurableCalls, NoRefusalIsCertainAfterAnEarlierAttempt) {
+  for (const bool sent_before : {false, true}) {
+    const std::string effect = sent_before ? "unknown_outcome/unknown" : "";
+    const auto expected = [&](const char* fresh) { return sent_before ? effect : fresh; };
+    {
+      Bench bench;
+      const DialId dial = bench.admit_last();
+      bench.step(durable_call(bench, sent_before));
+      bench.refuse(dial, bench.last_proposal().number, ErrorCode::not_allowed);
+      EXPECT_EQ(bench.verdict(CallId(9)), expected("not_allowed/none"));
+    }
+    {
+      Bench bench;  // Never linked.
+      bench.step(durable_call(bench, sent_before));
+      bench.pass(2s);
+      EXPECT_EQ(bench.verdict(CallId(9)), expected("no_server/none"));
+    }
+    {
+      Bench bench;
+      bench.step(durable_call(bench, sent_before));
+      bench.step(CancelCall{CallId(9)});
+      EXPECT_EQ(bench.verdict(CallId(9)), expected("cancelled/none"));
+    }
+    {
+      Bench bench;
+      bench.limits.command_bytes_max = 10;
+      bench.admit_last();
+      ProposeCall large = durable_call(bench, sent_before);
+      large.command = Bytes(std::string(11, 'x'));
+      bench.step(std::move(large));
+      EXPECT_EQ(bench.verdict(CallId(9)), expected("command_too_large/none"));
+    }
+    {
+      Bench bench;
+      bench.step(Stop{});
+      bench.step(durable_call(bench, sent_before));
+      EXPECT_EQ(bench.verdict(CallId(9)), expected("stopped/none"));
+    }
+  }
+}
+
+TEST(DurableCalls, AClusterOfAnotherHistoryIsNotAsked) {
+  for (const bool sent_before : {false, true}) {
+    Bench bench;
+    bench.admit_last();
+    ProposeCall asked = durable_call(bench, sent_before);
+    asked.history = HistoryId::named("another");
+
+    bench.step(std::move(asked));
+
+    EXPECT_EQ(bench.verdict(CallId(9)),
+              sent_before ? "history_differs/unknown" : "history_differs/none");
+    EXPECT_TRUE(bench.proposals.empty());
+  }
+}
+
+TEST(DurableCalls, TheClustersOwnHistoryIsAsked) {
+  Bench bench;
+  bench.admit_last();
+  ProposeCall asked = durable_call(bench, false);
+  asked.history = HistoryId::named("history");
+
+  bench.step(std::move(asked));
+
+  EXPECT_EQ(bench.proposals.size(), 1U);
 }
 
 }  // namespace
