@@ -19,7 +19,9 @@
 #include "kuilt/detail/export.hpp"
 #include "kuilt/endpoints.hpp"
 #include "kuilt/pending.hpp"
+#include "kuilt/proposal.hpp"
 #include "kuilt/result.hpp"
+#include "kuilt/session.hpp"
 #include "kuilt/types.hpp"
 
 namespace kuilt {
@@ -41,34 +43,17 @@ struct ClientEvent {
 };
 
 struct ClientOptions {
-  std::string name;         ///< Who this client says it is. At most 128 bytes of UTF-8.
-  std::string token;        ///< Proves it, where servers require a proof. At most 1024 bytes.
+  std::string name = {};    ///< Who this client says it is. At most 128 bytes of UTF-8.
+  std::string token = {};   ///< Proves it, where servers require a proof. At most 1024 bytes.
   std::uint32_t links = 1;  ///< To distinct servers. Beyond the first they stand by.
   bool json = false;        ///< Speak kuilt.v1.json, to watch the conversation.
   std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(3);
   std::chrono::nanoseconds silence_max = std::chrono::seconds(3);
   std::chrono::nanoseconds dial_timeout = std::chrono::seconds(3);
-  std::function<void(const ClientEvent&)> on_event;
-};
-struct ProposeOptions {
-  std::chrono::nanoseconds deadline =
-      std::chrono::seconds(15);  ///< From the call; for all attempts.
-  RoomName room;
+  std::function<void(const ClientEvent&)> on_event = {};
 };
 struct ObserveOptions {
-  RoomName room;
-};
-
-/// Success of a proposal: the command is in the log at (index, term), once, for good.
-struct Receipt {
-  Index index;
-  Term term;
-  bool duplicate = false;  ///< An earlier attempt had done it.
-  /// What `StateMachine::apply` returned for this entry, on the server that answered; the same on
-  /// every server. Unset where the servers have no state machine, and where the answering one no
-  /// longer keeps what it returned: that of a fresh commit is always kept, that of a duplicate for
-  /// a while. Unset too if more than 1 MiB of results wait for this client to read them.
-  std::optional<Bytes> result;
+  RoomName room = {};
 };
 
 namespace detail {
@@ -131,7 +116,21 @@ class KUILT_API ClusterClient {
   /// no_leader, timed_out, stopped, cancelled, and what servers refuse for certain. With effect
   /// unknown: unknown_outcome, session_expired, stopped. A plain proposal that ended in unknown
   /// cannot be repeated safely.
-  Pending<Receipt> propose(BytesView command, ProposeOptions options = {});
+  Pending<Receipt> propose(BytesView command);
+  Pending<Receipt> propose(BytesView command, ProposeOptions options);
+
+  /// Opens a session that survives this process, in the file `path`; begins one, if there is no
+  /// such file. Waits until a server has admitted this client, `deadline` at most: a session
+  /// belongs to one cluster, and to one history of it.
+  /// Errors: session_locked (open already, here or in another process), session_unwritable,
+  /// corrupt, unsupported_format, wrong_cluster, history_differs, no_server, disk_full, io,
+  /// stopped, usage (inside a callback). A file that is refused is left as it was.
+  [[nodiscard]] Result<DurableSession> open_session(
+      const std::string& path, std::chrono::nanoseconds deadline = std::chrono::seconds(15));
+  /// The same over a store of the caller's.
+  [[nodiscard]] Result<DurableSession> open_session(
+      std::unique_ptr<SessionStore> store,
+      std::chrono::nanoseconds deadline = std::chrono::seconds(15));
 
   /// Begins to observe a room.
   /// Errors: invalid_argument (the room is observed already, or its name is over 128 bytes or not

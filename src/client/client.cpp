@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "client/client_shell.hpp"
+#include "client/durable_session.hpp"
+#include "client/session_file.hpp"
 #include "transport/address.hpp"
 #include "wire/utf8.hpp"
 
@@ -87,8 +89,26 @@ ClusterClient& ClusterClient::operator=(ClusterClient&& other) noexcept {
 }
 ClusterClient::~ClusterClient() { stop(); }
 
+Pending<Receipt> ClusterClient::propose(BytesView command) { return propose(command, {}); }
 Pending<Receipt> ClusterClient::propose(BytesView command, ProposeOptions options) {
   return Pending<Receipt>(shell_->propose(command, options));
+}
+
+Result<DurableSession> ClusterClient::open_session(const std::string& path,
+                                                   std::chrono::nanoseconds deadline) {
+  const std::string doing = "open session " + path;
+  auto store = client::SessionFile::open(path);
+  if (!store) return std::move(store).error().within(doing);
+  auto session = open_session(*std::move(store), deadline);
+  if (!session) return std::move(session).error().within(doing);
+  return session;
+}
+
+Result<DurableSession> ClusterClient::open_session(std::unique_ptr<SessionStore> store,
+                                                   std::chrono::nanoseconds deadline) {
+  auto file = detail::DurableSessionFile::open(shell_, std::move(store), deadline);
+  if (!file) return std::move(file).error();
+  return DurableSession(*std::move(file));
 }
 
 Result<Observer> ClusterClient::observe(From from, ObserveOptions options) {

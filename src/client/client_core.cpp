@@ -163,6 +163,8 @@ std::optional<wire::Welcome> ClientCore::welcome() const {
   return links_[*in_use_].welcome;
 }
 
+Index ClientCore::commit() const { return in_use_ ? links_[*in_use_].commit : Index(); }
+
 const ClientCore::Counters& ClientCore::counters() const { return counters_; }
 
 }  // namespace kuilt::client

@@ -34,6 +34,7 @@ class ClientCore {
   Output step(Instant now, std::vector<Input> inputs);
 
   [[nodiscard]] std::optional<wire::Welcome> welcome() const;  ///< Of the link in use, if any.
+  [[nodiscard]] Index commit() const;  ///< The highest named by the link in use; 0 without one.
   struct Counters {
     std::uint64_t attempts = 0;
     std::uint64_t retries = 0;

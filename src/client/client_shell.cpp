@@ -107,24 +107,67 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
   client::ProposeCall asked;
   asked.room = options.room;
   asked.command = Bytes::copy_of(command);
-  asked.deadline = clock_now() + bounded(options.deadline);
+  return propose(std::move(asked), options.deadline, [](bool) {});
+}
+
+std::shared_ptr<PendingState<Receipt>> ClientShell::propose(client::ProposeCall asked,
+                                                            Duration deadline, OnEnd on_end) {
+  const auto refuse = [&](Error refusal) {
+    on_end(!asked.sent_before);
+    return failed(client::without_attempt(asked, std::move(refusal)));
+  };
+  asked.deadline = clock_now() + bounded(deadline);
+  if (Status sound = check_room(asked.room); !sound) return refuse(std::move(sound).error());
   const std::lock_guard lock(mutex_);
+  if (stopped_) {
+    return refuse(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
+  }
   asked.call = CallId(++last_call_);
   auto abandon = [weak = weak_from_this(), call = asked.call] {
     if (const auto shell = weak.lock()) shell->post(client::CancelCall{call});
   };
   auto state = std::make_shared<PendingState<Receipt>>(callbacks_, std::move(abandon));
-  if (stopped_) {
-    state->resolve(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
-    return state;
-  }
-  if (Status sound = check_room(options.room); !sound) {
-    state->resolve(std::move(sound).error());
-    return state;
-  }
-  pending_.emplace(asked.call, state);
+  pending_.emplace(asked.call, PendingCall{state, std::move(on_end)});
   gather({std::move(asked), nullptr});
   return state;
+}
+
+std::shared_ptr<PendingState<Receipt>> ClientShell::failed(Error error) {
+  auto state = std::make_shared<PendingState<Receipt>>(callbacks_, nullptr);
+  state->resolve(std::move(error));
+  return state;
+}
+
+Result<ClusterPlace> ClientShell::await_cluster(Duration deadline) {
+  if (callbacks_->here()) {
+    return Error(ErrorCode::usage, Effect::none,
+                 "waiting for a server inside a callback would hold up the other callbacks");
+  }
+  const auto state = std::make_shared<PendingState<ClusterPlace>>(callbacks_, nullptr);
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return Error(ErrorCode::stopped, Effect::none, "the client was stopped");
+    place_waiters_.push_back(state);
+    gather({client::Tick{}, nullptr});
+  }
+  if (auto place = state->get_for(deadline)) return *std::move(place);
+  const std::lock_guard lock(mutex_);
+  std::erase(place_waiters_, state);
+  return Error(ErrorCode::no_server, "no server has admitted this client in time");
+}
+
+void ClientShell::tell_place() {
+  const std::lock_guard lock(mutex_);
+  if (place_waiters_.empty()) return;
+  const auto welcome = core_.welcome();
+  if (!welcome && !stopping_) return;
+  for (const auto& waiter : std::exchange(place_waiters_, {})) {
+    if (welcome) {
+      waiter->resolve(ClusterPlace{welcome->cluster, welcome->history, core_.commit()});
+    } else {
+      waiter->resolve(Error(ErrorCode::stopped, Effect::none, "the client was stopped"));
+    }
+  }
 }
 
 Result<std::shared_ptr<Subscription>> ClientShell::observe(
@@ -206,6 +249,7 @@ void ClientShell::turn() {
     inputs.push_back(std::move(one.input));
   }
   step(std::move(inputs));
+  tell_place();
 }
 
 // Before all else of a turn: whatever woke the core, no link that speaks is silent to it.
@@ -324,17 +368,18 @@ void ClientShell::close(DialId id) {
 }
 
 void ClientShell::resolved(client::Resolved& duty) {
-  std::shared_ptr<PendingState<Receipt>> state;
+  PendingCall call;
   {
     const std::lock_guard lock(mutex_);
     const auto found = pending_.find(duty.call);
     if (found == pending_.end()) return;
-    state = std::move(found->second);
+    call = std::move(found->second);
     pending_.erase(found);
   }
-  if (!duty.result) return state->resolve(std::move(duty.result).error());
-  state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate,
-                         duty.result->result});
+  call.on_end(!duty.result && duty.result.error().effect() == Effect::none);
+  if (!duty.result) return call.state->resolve(std::move(duty.result).error());
+  call.state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate,
+                              duty.result->result});
 }
 
 void ClientShell::delivered(client::Delivered& duty) {

@@ -29,6 +29,13 @@ namespace kuilt::detail {
 /// Never none. A session id is a secret.
 [[nodiscard]] SessionId random_session();
 
+/// Which cluster a client is linked to, and how far it is.
+struct ClusterPlace {
+  ClusterId cluster;
+  HistoryId history;
+  Index commit;
+};
+
 /// Holds no logic: inputs gather, one turn of the core takes them all, its duties are carried out.
 ///
 /// Threads: public calls from any thread. The core and the links are the loop thread's own.
@@ -41,6 +48,16 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void stop();
 
   std::shared_ptr<PendingState<Receipt>> propose(BytesView command, const ProposeOptions& options);
+  /// Told once, before anybody else is, whether a call has ended in a certain refusal. Not to wait
+  /// for anything: it runs on the thread of the links.
+  using OnEnd = std::function<void(bool refused)>;
+  /// `call` and `deadline` are filled in.
+  std::shared_ptr<PendingState<Receipt>> propose(client::ProposeCall asked, Duration deadline,
+                                                 OnEnd on_end);
+  /// A proposal that has ended before it began.
+  std::shared_ptr<PendingState<Receipt>> failed(Error error);
+  /// Waits for a link. Errors: no_server, stopped, usage (inside a callback).
+  Result<ClusterPlace> await_cluster(Duration deadline);
   /// With a callback every piece is handed to it, instead of being waited for.
   Result<std::shared_ptr<Subscription>> observe(const From& from, const RoomName& room,
                                                 std::function<void(const Committed&)> callback = {},
@@ -88,6 +105,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void taken(const RoomName& room, std::uint64_t number, std::uint64_t bytes);
   [[nodiscard]] std::shared_ptr<const Observed> fed(const RoomName& room) const;
   void finish_when_closed();
+  void tell_place();
 
   const ClientOptions options_;
   const wire::Encoding encoding_;
@@ -110,8 +128,13 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   bool stopped_ = false;
   std::uint64_t last_call_ = 0;
   std::uint64_t last_observe_ = 0;
-  std::map<client::CallId, std::shared_ptr<PendingState<Receipt>>> pending_;
+  struct PendingCall {
+    std::shared_ptr<PendingState<Receipt>> state;
+    OnEnd on_end;
+  };
+  std::map<client::CallId, PendingCall> pending_;
   std::map<RoomName, std::uint64_t> rooms_;  ///< Number of the observe.
+  std::vector<std::shared_ptr<PendingState<ClusterPlace>>> place_waiters_;
 
   std::mutex stop_mutex_;  ///< Of those who wait for the loop thread to end.
   std::thread thread_;

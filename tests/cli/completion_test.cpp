@@ -87,7 +87,7 @@ TEST(Completion, BashOffersCommandsFlagsAndValues) {
   EXPECT_THAT(in_bash({"observe", "--output", "=", "t"}), ElementsAre("text"));
   EXPECT_THAT(in_bash({"observe", "--output", "="}), ElementsAre("text", "json"));
   EXPECT_THAT(in_bash({"bench", "propose", "--voters", ""}), ElementsAre("1", "3", "5"));
-  EXPECT_THAT(in_bash({"errors", "session"}), ElementsAre("session_expired"));
+  EXPECT_THAT(in_bash({"errors", "session_e"}), ElementsAre("session_expired"));
   EXPECT_THAT(in_bash({"completion", "z"}), ElementsAre("zsh"));
 }
 

@@ -9,6 +9,7 @@
 
 #include "kuilt/client.hpp"
 #include "kuilt/server.hpp"
+#include "tests/cli/one_way_proxy.hpp"
 #include "tests/cli/process.hpp"
 
 namespace kuilt::cli {
@@ -58,8 +59,55 @@ TEST(Examples, ScoresAnswersWithWhatItsStateMachineSaysAndAdmitsNothingElse) {
   EXPECT_EQ(scores.wait().status, 0);
 }
 
+/// Every command in the log of a cluster, up to the one that ends with `last`.
+std::vector<std::string> commands_through(const ServerCluster& cluster, const std::string& last) {
+  std::vector<std::string> commands;
+  auto client = ClusterClient::connect(cluster.endpoints()).or_throw();
+  auto seen = client.observe(from_start).or_throw();
+  while (const auto piece = seen.next_for(std::chrono::seconds(20))) {
+    const auto* entry = std::get_if<Committed::Entry>(&*piece);
+    if (entry == nullptr) continue;
+    commands.emplace_back(entry->entry.command.text());
+    if (commands.back() == last) break;
+  }
+  return commands;
+}
+
+TEST(Examples, ACommandOfAClientKilledBeforeItsOutcomeIsInTheLogOnce) {
+  auto cluster = ServerCluster::in_process({.voters = 3, .directory = ""}).or_throw();
+  cluster.start().or_throw();
+  const std::string url = cluster.endpoints().urls().front();
+  OneWayProxy proxy(std::stoi(url.substr(url.rfind(':') + 1)));
+  const TemporaryFolder folder;
+  const std::string program = KUILT_EXAMPLE_DIR "/example_exactly_once";
+  {
+    Process process({program, folder / "mine", proxy.url()});
+    process.write("one\n");
+    ASSERT_TRUE(process.await_output("1 committed\n"));
+    proxy.keep_back();
+    process.write("two\n");
+    ASSERT_THAT(commands_through(cluster, "two"), testing::ElementsAre("one", "two"));
+
+    // A second process does not get at the session meanwhile.
+    const Outcome second = Process({program, folder / "mine", url}).wait();
+    EXPECT_NE(second.status, 0);
+    EXPECT_THAT(second.err, testing::HasSubstr("session_locked"));
+    process.signal(SIGKILL);
+    EXPECT_EQ(process.wait().status, 128 + SIGKILL);
+  }
+
+  Process again({program, folder / "mine", url});
+  again.write("three\n");
+  again.close_input();
+  const Outcome outcome = again.wait();
+
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "2 duplicate\n3 committed\n");
+  EXPECT_THAT(commands_through(cluster, "three"), testing::ElementsAre("one", "two", "three"));
+}
+
 TEST(Examples, StayWithin25LinesBesidesIncludesAndComments) {
-  for (const std::string name : {"hello", "embedded", "scores"}) {
+  for (const std::string name : {"hello", "embedded", "exactly_once", "scores"}) {
     std::ifstream file(KUILT_SOURCE_DIR "/examples/" + name + ".cpp");
     int lines = 0;
     for (std::string line; std::getline(file, line);) {

@@ -45,7 +45,13 @@ class TinyLog {
     command.digest = wire::command_digest(proposal.room, proposal.command);
     entries_.push_back(wire::public_part(wire::encode_command(command)));
     requests_[key] = command.at;
+    floor_ = proposal.floor;
     return command.at;
+  }
+  /// That the last new entry came with.
+  [[nodiscard]] RequestId floor() {
+    const std::lock_guard lock(mutex_);
+    return floor_;
   }
   [[nodiscard]] std::size_t size() {
     const std::lock_guard lock(mutex_);
@@ -73,6 +79,7 @@ class TinyLog {
   std::mutex mutex_;
   std::vector<Bytes> entries_;
   std::map<std::pair<SessionId, RequestId>, Position> requests_;
+  RequestId floor_;
 };
 
 /// How a server misbehaves.
@@ -80,7 +87,10 @@ struct Manners {
   bool answers = true;               ///< Else proposals vanish, after they entered the log.
   bool garbage = false;              ///< The answer to an observe is no message at all.
   Duration heartbeat_interval = 1s;  ///< As the welcome says; none is ever sent.
-  std::optional<Bytes> result{};     ///< Of every proposal.
+  std::optional<Index> forgotten_through = {};  ///< Sessions born up to here have expired.
+  std::string cluster = "cluster";
+  std::string history = "history";
+  std::optional<Bytes> result{};  ///< Of every proposal.
 };
 
 /// Threads: one of its own. Public calls from the test's.
@@ -153,8 +163,8 @@ class TinyServer {
     link.seam->admit();
     wire::Welcome welcome;
     welcome.server_name = url_;
-    welcome.cluster = ClusterId::named("cluster");
-    welcome.history = HistoryId::named("history");
+    welcome.cluster = ClusterId::named(manners_.cluster);
+    welcome.history = HistoryId::named(manners_.history);
     welcome.commit = TinyLog::position(log_.size());
     welcome.leader = "a";
     welcome.heartbeat_interval = manners_.heartbeat_interval;
@@ -164,6 +174,12 @@ class TinyServer {
   void append(Link& link, const wire::Propose& propose) {
     wire::Answers answers;
     for (const wire::Proposal& one : propose.proposals) {
+      if (one.birth <= manners_.forgotten_through) {
+        wire::Answer& answer = answers.answers.emplace_back();
+        answer.number = one.number;
+        answer.outcome = wire::RefusedOutcome{ErrorCode::session_expired, "gone", true, {}};
+        continue;
+      }
       bool duplicate = false;
       const Position at = log_.propose(one, duplicate);
       answers.answers.push_back(

@@ -1,0 +1,255 @@
+#include "client/durable_session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kuilt {
+namespace detail {
+namespace {
+
+using client::CommandAcknowledged;
+using client::CommandRecorded;
+using client::CommandSubmitted;
+using client::DurableSessionState;
+using client::SessionBegins;
+using client::SessionKey;
+
+/// A file is written anew when it is twice as large as then, so that it stays in proportion to what
+/// is unfinished and each record pays for less than one more.
+constexpr std::size_t small_file_bytes = std::size_t{64} << 10;
+
+/// Whatever befell the store, nothing has been sent.
+Error unsent(const Error& error) { return Error(error.code(), Effect::none, error.message()); }
+
+Status check_owner(const SessionBegins& ours, const ClusterPlace& place) {
+  if (ours.cluster != place.cluster) {
+    return Error(ErrorCode::wrong_cluster, "the session belongs to cluster " + ours.cluster.text() +
+                                               ", not " + place.cluster.text());
+  }
+  if (ours.history != place.history) {
+    return Error(ErrorCode::history_differs,
+                 "the session belongs to history " + ours.history.text() + " of the cluster, " +
+                     "which has been restored to another one, " + place.history.text());
+  }
+  return Done{};
+}
+
+Result<DurableSessionState> state_of(const std::optional<Bytes>& content,
+                                     const ClusterPlace& place) {
+  if (!content) {
+    return DurableSessionState(SessionBegins{SessionKey{random_session(), place.commit},
+                                             place.cluster, place.history, RequestId(0)});
+  }
+  auto file = client::read_session_file(*content);
+  if (!file) return std::move(file).error();
+  if (auto ours = check_owner(file->state.begins(), place); !ours) return std::move(ours).error();
+  return std::move(file->state);
+}
+
+}  // namespace
+
+void Submits::begin(RequestId id, bool sent_before) {
+  const std::lock_guard lock(mutex_);
+  Tally& tally = tallies_[id];
+  // One that no answer can make up for.
+  if (sent_before && tally.calls == tally.refused) ++tally.calls;
+  ++tally.calls;
+}
+
+void Submits::end(RequestId id, bool refused) {
+  const std::lock_guard lock(mutex_);
+  const auto found = tallies_.find(id);
+  if (found != tallies_.end() && refused) ++found->second.refused;
+}
+
+void Submits::forget(RequestId id) {
+  const std::lock_guard lock(mutex_);
+  tallies_.erase(id);
+}
+
+bool Submits::all_refused(RequestId id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = tallies_.find(id);
+  return found != tallies_.end() && found->second.calls == found->second.refused;
+}
+
+Result<std::unique_ptr<DurableSessionFile>> DurableSessionFile::open(
+    std::shared_ptr<ClientShell> client, std::unique_ptr<SessionStore> store, Duration deadline) {
+  const auto content = store->load();
+  if (!content) return content.error();
+  const auto place = client->await_cluster(deadline);
+  if (!place) return place.error();
+  auto state = state_of(*content, *place);
+  if (!state) return std::move(state).error();
+  std::unique_ptr<DurableSessionFile> session(
+      new DurableSessionFile(std::move(client), std::move(store), *state));
+  // Written anew: what a crash left half written goes, and what it left unsynced becomes durable.
+  if (auto written = session->rewrite(*std::move(state)); !written) {
+    return std::move(written).error();
+  }
+  return session;
+}
+
+Result<RequestId> DurableSessionFile::record(BytesView command, RoomName room) {
+  const std::lock_guard lock(mutex_);
+  const RequestId id = state_.last().next();
+  if (auto may = state_.may_record(id, room, command); !may) return std::move(may).error();
+  const CommandRecorded recorded{id, std::move(room), Bytes::copy_of(command), false};
+  if (auto kept = keep(recorded); !kept) return std::move(kept).error();
+  return id;
+}
+
+std::shared_ptr<PendingState<Receipt>> DurableSessionFile::submit(RequestId id, Duration deadline) {
+  const std::lock_guard lock(mutex_);
+  return submit_locked(id, deadline);
+}
+
+std::shared_ptr<PendingState<Receipt>> DurableSessionFile::submit_locked(RequestId id,
+                                                                         Duration deadline) {
+  if (auto may = state_.may_submit(id); !may) return client_->failed(std::move(may).error());
+  if (!state_.unfinished().at(id).submitted) {
+    if (auto kept = keep(CommandSubmitted{id}); !kept) {
+      return client_->failed(std::move(kept).error());
+    }
+    return propose_call(id, false, deadline);
+  }
+  return propose_call(id, !submits_->all_refused(id), deadline);
+}
+
+std::shared_ptr<PendingState<Receipt>> DurableSessionFile::propose(BytesView command, RequestId id,
+                                                                   ProposeOptions options) {
+  const std::lock_guard lock(mutex_);
+  const auto known = state_.unfinished().find(id);
+  const bool again = known != state_.unfinished().end() && known->second.room == options.room &&
+                     known->second.command == command;
+  if (again) return submit_locked(id, options.deadline);
+  if (auto may = state_.may_record(id, options.room, command); !may) {
+    return client_->failed(std::move(may).error());
+  }
+  const CommandRecorded recorded{id, std::move(options.room), Bytes::copy_of(command), true};
+  if (auto kept = keep(recorded); !kept) return client_->failed(std::move(kept).error());
+  return propose_call(id, false, options.deadline);
+}
+
+std::shared_ptr<PendingState<Receipt>> DurableSessionFile::propose_call(RequestId id,
+                                                                        bool sent_before,
+                                                                        Duration deadline) {
+  const DurableSessionState::Unfinished& command = state_.unfinished().at(id);
+  client::ProposeCall asked;
+  asked.room = command.room;
+  asked.command = command.command;
+  asked.session = state_.begins().key;
+  asked.request_id = id;
+  asked.floor = state_.floor();
+  asked.history = state_.begins().history;
+  asked.sent_before = sent_before;
+  submits_->begin(id, sent_before);
+  return client_->propose(std::move(asked), deadline,
+                          [submits = submits_, id](bool refused) { submits->end(id, refused); });
+}
+
+Status DurableSessionFile::acknowledge(RequestId id) {
+  const std::lock_guard lock(mutex_);
+  const bool done_before =
+      id != RequestId(0) && id <= state_.last() && !state_.unfinished().contains(id);
+  if (done_before) return Done{};
+  if (auto known = state_.may_submit(id); !known) return known;
+  if (auto kept = keep(CommandAcknowledged{id}); !kept) return kept;
+  submits_->forget(id);
+  return Done{};
+}
+
+std::vector<DurableSession::Unfinished> DurableSessionFile::unfinished() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<DurableSession::Unfinished> all;
+  for (const auto& [id, command] : state_.unfinished()) {
+    all.push_back({id, command.room, command.command, maybe_sent(id)});
+  }
+  return all;
+}
+
+Status DurableSessionFile::renew(Duration deadline) {
+  const auto place = client_->await_cluster(deadline);
+  if (!place) return place.error();
+  const std::lock_guard lock(mutex_);
+  if (auto ours = check_owner(state_.begins(), *place); !ours) return ours;
+  DurableSessionState next(SessionBegins{SessionKey{random_session(), place->commit},
+                                         place->cluster, place->history, state_.last()});
+  for (const auto& [id, command] : state_.unfinished()) {
+    if (maybe_sent(id)) {
+      return Error(ErrorCode::invalid_argument,
+                   "request id " + std::to_string(id.value()) + " may be in the log under the " +
+                       "session that is to be left: find out, and acknowledge it first");
+    }
+    KUILT_CHECK(next.take(CommandRecorded{id, command.room, command.command, false}));
+  }
+  return rewrite(std::move(next));
+}
+
+bool DurableSessionFile::maybe_sent(RequestId id) const {
+  return state_.unfinished().at(id).submitted && !submits_->all_refused(id);
+}
+
+Status DurableSessionFile::keep(const client::SessionRecord& record) {
+  DurableSessionState next = state_;
+  KUILT_CHECK(next.take(record));
+  if (file_bytes_ >= file_bytes_max_) return rewrite(std::move(next));
+  const std::string bytes =
+      client::session_record(state_.begins().key.session, file_bytes_, record);
+  if (auto appended = store_->append(bytes); !appended) {
+    // Never again to that file (docs/ARCHITECTURE.md, rule 12): the next change writes it anew.
+    file_bytes_max_ = 0;
+    return unsent(appended.error());
+  }
+  file_bytes_ += bytes.size();
+  state_ = std::move(next);
+  return Done{};
+}
+
+Status DurableSessionFile::rewrite(DurableSessionState next) {
+  const std::string bytes = client::session_file(next);
+  file_bytes_max_ = 0;
+  if (auto replaced = store_->replace(bytes); !replaced) return unsent(replaced.error());
+  file_bytes_ = bytes.size();
+  file_bytes_max_ = 2 * std::max(bytes.size(), small_file_bytes);
+  state_ = std::move(next);
+  return Done{};
+}
+
+}  // namespace detail
+
+DurableSession::DurableSession(std::unique_ptr<detail::DurableSessionFile> file)
+    : file_(std::move(file)) {}
+DurableSession::DurableSession(DurableSession&&) noexcept = default;
+DurableSession& DurableSession::operator=(DurableSession&&) noexcept = default;
+DurableSession::~DurableSession() = default;
+
+Result<RequestId> DurableSession::record(BytesView command, RoomName room) {
+  auto id = file_->record(command, std::move(room));
+  if (!id) return std::move(id).error().within("record");
+  return id;
+}
+Pending<Receipt> DurableSession::submit(RequestId id, std::chrono::nanoseconds deadline) {
+  return Pending<Receipt>(file_->submit(id, deadline));
+}
+Pending<Receipt> DurableSession::propose(BytesView command, RequestId id) {
+  return propose(command, id, {});
+}
+Pending<Receipt> DurableSession::propose(BytesView command, RequestId id, ProposeOptions options) {
+  return Pending<Receipt>(file_->propose(command, id, std::move(options)));
+}
+Status DurableSession::acknowledge(RequestId id) {
+  auto kept = file_->acknowledge(id);
+  if (!kept) return std::move(kept).error().within("acknowledge");
+  return kept;
+}
+std::vector<DurableSession::Unfinished> DurableSession::unfinished() const {
+  return file_->unfinished();
+}
+Status DurableSession::renew(std::chrono::nanoseconds deadline) {
+  auto renewed = file_->renew(deadline);
+  if (!renewed) return std::move(renewed).error().within("renew");
+  return renewed;
+}
+
+}  // namespace kuilt
