@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -42,6 +43,12 @@ struct ClientEvent {
   std::chrono::nanoseconds after{};
 };
 
+/// Where the callbacks of a client run.
+enum class Dispatch : std::uint8_t {
+  thread,  ///< On a thread of the library.
+  poll,    ///< In `ClusterClient::poll`, and nowhere else.
+};
+
 struct ClientOptions {
   std::string name = {};    ///< Who this client says it is. At most 128 bytes of UTF-8.
   std::string token = {};   ///< Proves it, where servers require a proof. At most 1024 bytes.
@@ -50,6 +57,7 @@ struct ClientOptions {
   std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(3);
   std::chrono::nanoseconds silence_max = std::chrono::seconds(3);
   std::chrono::nanoseconds dial_timeout = std::chrono::seconds(3);
+  Dispatch dispatch = Dispatch::thread;
   std::function<void(const ClientEvent&)> on_event = {};
 };
 struct ObserveOptions {
@@ -93,9 +101,11 @@ class KUILT_API Observer {
 /// what is unanswered under the same request id, and resumes its feeds where they were.
 ///
 /// Threads: calls from any thread, at the same time. Callbacks (`then`, `on_committed`, `on_event`)
-/// run on one thread of the library, never two at once; calling back in is legal, `get()` in there
-/// is an error, and a callback that throws ends the process with its name.
-/// Ownership: move-only; destruction stops. Never destroy a client inside one of its callbacks.
+/// run on one thread of the library, or inside `poll`, never two at once;
+/// calling back in is legal, `get()` in there is an error, and a callback that throws ends the
+/// process with its name.
+/// Ownership: move-only; destruction stops, and frees uncalled what was not polled. Never destroy a
+/// client inside one of its callbacks.
 /// Failure: never throws. It goes on trying until stopped; each call has a deadline of its own.
 class KUILT_API ClusterClient {
  public:
@@ -141,13 +151,20 @@ class KUILT_API ClusterClient {
   Status on_committed(From from, std::function<void(const Committed&)> callback,
                       ObserveOptions options = {}, std::function<void(const Error&)> on_end = {});
 
+  /// Dispatch::poll: runs callbacks that are due, in their order, on the calling thread. Never
+  /// waits for one. Begins no other once `budget` is spent, but runs at least one. How many it ran:
+  /// none with Dispatch::thread, inside a callback, or while another thread polls.
+  std::size_t poll(std::chrono::nanoseconds budget = {});
+
   /// Ends every pending call (cancelled if nothing of it was sent, else stopped and unknown), every
   /// observer, and every link. Returns when that is done and no callback runs any more (but the one
-  /// that it was called from). May be repeated.
+  /// that it was called from). May be repeated. With Dispatch::poll, later polls run what is due by
+  /// then.
   void stop();
 
  private:
   explicit ClusterClient(std::shared_ptr<detail::ClientShell> shell);
+  void end();
   std::shared_ptr<detail::ClientShell> shell_;
 };
 

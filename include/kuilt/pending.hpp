@@ -26,7 +26,8 @@ namespace detail {
 class Callbacks {
  public:
   virtual ~Callbacks() = default;
-  virtual void run(const char* name, std::function<void()> callback) = 0;
+  /// False: it will never run, and was freed.
+  virtual bool run(const char* name, std::function<void()> callback) = 0;
   /// Whether the caller is inside one of them.
   [[nodiscard]] virtual bool here() const = 0;
 };

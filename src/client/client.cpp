@@ -82,12 +82,18 @@ ClusterClient::ClusterClient(std::shared_ptr<detail::ClientShell> shell)
 ClusterClient::ClusterClient(ClusterClient&&) noexcept = default;
 ClusterClient& ClusterClient::operator=(ClusterClient&& other) noexcept {
   if (this != &other) {
-    stop();
+    end();
     shell_ = std::move(other.shell_);
   }
   return *this;
 }
-ClusterClient::~ClusterClient() { stop(); }
+ClusterClient::~ClusterClient() { end(); }
+
+void ClusterClient::end() {
+  if (!shell_) return;
+  shell_->stop();
+  shell_->drop_callbacks();
+}
 
 Pending<Receipt> ClusterClient::propose(BytesView command) { return propose(command, {}); }
 Pending<Receipt> ClusterClient::propose(BytesView command, ProposeOptions options) {
@@ -124,6 +130,8 @@ Status ClusterClient::on_committed(From from, std::function<void(const Committed
   if (!subscription) return std::move(subscription).error().within("on_committed");
   return Done{};
 }
+
+std::size_t ClusterClient::poll(std::chrono::nanoseconds budget) { return shell_->poll(budget); }
 
 void ClusterClient::stop() {
   if (shell_) shell_->stop();

@@ -21,6 +21,11 @@ constexpr std::size_t welcome_bytes_max = std::size_t{64} << 10;
 /// What the closing handshakes may take when a client stops.
 constexpr Duration farewell_max = std::chrono::milliseconds(250);
 
+/// Of an application that calls and never lets its callbacks run.
+constexpr std::size_t callbacks_waiting_max = 65536;
+/// Events are for people: of those that nobody hears, the first ones are kept.
+constexpr std::size_t events_waiting_max = 1024;
+
 Instant clock_now() { return Instant(std::chrono::steady_clock::now().time_since_epoch()); }
 
 std::chrono::steady_clock::time_point deadline_of(Instant at) {
@@ -77,7 +82,7 @@ ClientShell::ClientShell(const client::ClientOptions& core, ClientOptions option
     : options_(std::move(options)),
       encoding_(options_.json ? wire::Encoding::json : wire::Encoding::protobuf),
       dial_timeout_(core.dial_timeout),
-      callbacks_(std::make_shared<client::CallbackThread>()),
+      callbacks_(std::make_shared<client::CallbackQueue>(options_.dispatch)),
       work_(loop_.get_executor()),
       wake_(loop_),
       core_(core, seed, session, clock_now()) {}
@@ -121,6 +126,10 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(client::ProposeCall 
   const std::lock_guard lock(mutex_);
   if (stopped_) {
     return refuse(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
+  }
+  if (callbacks_->waiting() >= callbacks_waiting_max) {
+    return refuse(Error(ErrorCode::busy, Effect::none,
+                        std::to_string(callbacks_waiting_max) + " callbacks wait to be run"));
   }
   asked.call = CallId(++last_call_);
   auto abandon = [weak = weak_from_this(), call = asked.call] {
@@ -418,16 +427,26 @@ void ClientShell::ended(const client::ObserveEnded& duty) {
   });
 }
 
-void ClientShell::pass_on(const std::shared_ptr<const Observed>& observed) {
-  if (!observed->callback || !observed->subscription->wants_taker()) return;
-  callbacks_->run("on_committed", [observed] {
+// All pieces that are there, in one callback; the rest in a later one if it is time to end.
+void ClientShell::hand_pieces(const std::shared_ptr<client::CallbackQueue>& callbacks,
+                              const std::shared_ptr<const Observed>& observed) {
+  callbacks->run("on_committed", [weak = std::weak_ptr(callbacks), observed] {
+    const auto queue = weak.lock();
     const auto nobody_waits = std::chrono::steady_clock::now();
-    while (auto piece = observed->subscription->next(nobody_waits)) observed->callback(*piece);
+    while (auto piece = observed->subscription->next(nobody_waits)) {
+      observed->callback(*piece);
+      if (queue && queue->out_of_time()) return hand_pieces(queue, observed);
+    }
   });
 }
 
+void ClientShell::pass_on(const std::shared_ptr<const Observed>& observed) {
+  if (!observed->callback || !observed->subscription->wants_taker()) return;
+  hand_pieces(callbacks_, observed);
+}
+
 void ClientShell::happened(const client::Event& duty) {
-  if (!options_.on_event) return;
+  if (!options_.on_event || callbacks_->waiting() >= events_waiting_max) return;
   ClientEvent event{public_kind(duty.kind), duty.endpoint, duty.text, duty.at, duty.after};
   callbacks_->run("on_event",
                   [callback = options_.on_event, event = std::move(event)] { callback(event); });

@@ -16,7 +16,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "client/callback_thread.hpp"
+#include "client/callback_queue.hpp"
 #include "client/client_core.hpp"
 #include "client/subscription.hpp"
 #include "kuilt/client.hpp"
@@ -46,6 +46,9 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   ~ClientShell();
   void start();
   void stop();
+  /// Of a client that stopped: frees the callbacks that nobody polled.
+  void drop_callbacks() { callbacks_->drop(); }
+  std::size_t poll(Duration budget) { return callbacks_->poll(budget); }
 
   std::shared_ptr<PendingState<Receipt>> propose(BytesView command, const ProposeOptions& options);
   /// Told once, before anybody else is, whether a call has ended in a certain refusal. Not to wait
@@ -100,6 +103,8 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void advanced(const client::Advanced& duty);
   void ended(const client::ObserveEnded& duty);
   void happened(const client::Event& duty);
+  static void hand_pieces(const std::shared_ptr<client::CallbackQueue>& callbacks,
+                          const std::shared_ptr<const Observed>& observed);
   void pass_on(const std::shared_ptr<const Observed>& observed);
   void left(const RoomName& room, std::uint64_t number);
   void taken(const RoomName& room, std::uint64_t number, std::uint64_t bytes);
@@ -110,7 +115,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   const ClientOptions options_;
   const wire::Encoding encoding_;
   const Duration dial_timeout_;
-  std::shared_ptr<client::CallbackThread> callbacks_;
+  std::shared_ptr<client::CallbackQueue> callbacks_;
 
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;

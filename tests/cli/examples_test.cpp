@@ -106,8 +106,18 @@ TEST(Examples, ACommandOfAClientKilledBeforeItsOutcomeIsInTheLogOnce) {
   EXPECT_THAT(commands_through(cluster, "three"), testing::ElementsAre("one", "two", "three"));
 }
 
+TEST(Examples, AGameWithAFrameLoopOfItsOwnSeesItsMovesInOrder) {
+  auto cluster = ServerCluster::in_process({.voters = 1, .directory = ""}).or_throw();
+  cluster.start().or_throw();
+
+  const Outcome outcome = run_example("play", cluster.endpoints().urls().front());
+
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "left\nright\nquit\n");
+}
+
 TEST(Examples, StayWithin25LinesBesidesIncludesAndComments) {
-  for (const std::string name : {"hello", "embedded", "exactly_once", "scores"}) {
+  for (const std::string name : {"hello", "embedded", "exactly_once", "play", "scores"}) {
     std::ifstream file(KUILT_SOURCE_DIR "/examples/" + name + ".cpp");
     int lines = 0;
     for (std::string line; std::getline(file, line);) {
