@@ -31,7 +31,7 @@ enum class ClientEventKind : std::uint8_t {
   connected,     ///< A server has admitted this client; `text` is its name.
   disconnected,  ///< The link has ended; `text` says why. Another server is tried.
   resumed,       ///< A feed goes on at `at`, `after` so long, on the server named by `text`.
-  refused,       ///< An endpoint did not admit this client; `text` says why.
+  refused,       ///< An endpoint did not admit this client, or the selector chose none: see `text`.
   feed_broken,   ///< A server sent what cannot be the log; `text` names the rule.
 };
 /// For people: what happens to the links. Nothing here needs an answer.
@@ -57,6 +57,7 @@ struct ClientOptions {
   std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(3);
   std::chrono::nanoseconds silence_max = std::chrono::seconds(3);
   std::chrono::nanoseconds dial_timeout = std::chrono::seconds(3);
+  EndpointSelector selector = {};  ///< Unset: round robin, from the first endpoint on.
   Dispatch dispatch = Dispatch::thread;
   std::function<void(const ClientEvent&)> on_event = {};
 };

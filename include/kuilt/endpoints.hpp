@@ -1,6 +1,8 @@
 // endpoints.hpp: where the servers of a cluster are.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -23,5 +25,20 @@ class ClusterEndpoints {
  private:
   std::vector<std::string> urls_;
 };
+
+/// What a client may try next.
+struct EndpointChoice {
+  /// Never empty; in the order of the list. Without those that another link of this client uses,
+  /// and those whose servers have asked for patience.
+  std::vector<std::string> candidates;
+  std::string last;  ///< What this client tried last; empty at first.
+};
+/// Answers which of the candidates, by its place. A place beyond the last leaves the turn to round
+/// robin, and is told as an event. Servers' own hints come first, and are not asked for.
+///
+/// Threads: the client's thread of links, which must not be kept waiting. One that throws ends the
+/// process with its name.
+/// Ownership: each client has a copy, and so the copy's own state: what it captures by value.
+using EndpointSelector = std::function<std::size_t(const EndpointChoice&)>;
 
 }  // namespace kuilt

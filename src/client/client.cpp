@@ -46,10 +46,20 @@ Status complaint_about(const ClusterEndpoints& endpoints, const ClientOptions& o
   return Done{};
 }
 
+EndpointSelector guarded(EndpointSelector selector) {
+  if (!selector) return selector;
+  return [selector = std::move(selector)](const EndpointChoice& choice) {
+    std::size_t place = 0;
+    client::call_application("selector", [&] { place = selector(choice); });
+    return place;
+  };
+}
+
 client::ClientOptions core_options(const ClusterEndpoints& endpoints,
                                    const ClientOptions& options) {
   client::ClientOptions core;
   core.endpoints = endpoints.urls();
+  core.selector = guarded(options.selector);
   core.name = options.name;
   core.token = options.token;
   core.links = options.links;

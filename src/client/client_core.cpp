@@ -12,7 +12,7 @@ ClientCore::ClientCore(const ClientOptions& options, std::uint64_t seed, Session
     : options_(options),
       rng_(seed),
       client_(rng_.next()),
-      rotation_(options.endpoints),
+      rotation_(options.endpoints, options.selector),
       links_(options.links),
       calls_(options, rng_.next(), session) {
   KUILT_CHECK(!links_.empty());

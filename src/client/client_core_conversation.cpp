@@ -74,6 +74,10 @@ void ClientCore::dial(Instant now, Link& link, Duties& duties) {
     link.due = choice ? choice->not_before : now + options_.backoff_max;
     return;
   }
+  if (!choice->complaint.empty()) {
+    duties.push_back(
+        Event{EventKind::refused, choice->endpoint, choice->complaint, Position{}, {}});
+  }
   last_dial_ = last_dial_.next();
   link.state = Link::State::dialing;
   link.dial = last_dial_;

@@ -16,30 +16,58 @@ Duration doubled(Duration first, unsigned times, Duration most) {
   return std::min(value, most);
 }
 
-Rotation::Rotation(std::vector<std::string> endpoints) : endpoints_(std::move(endpoints)) {
+Rotation::Rotation(std::vector<std::string> endpoints, EndpointSelector selector)
+    : endpoints_(std::move(endpoints)), selector_(std::move(selector)) {
   KUILT_CHECK(!endpoints_.empty());
+}
+
+Instant Rotation::free_at(const std::string& endpoint, Instant now) const {
+  const auto held = held_off_.find(endpoint);
+  return held == held_off_.end() ? now : std::max(now, held->second);
 }
 
 std::optional<Rotation::Choice> Rotation::next(Instant now, const std::set<std::string>& in_use) {
   while (!hints_.empty()) {
-    const std::string hinted = std::move(hints_.front());
+    last_ = std::move(hints_.front());
     hints_.pop_front();
-    if (!in_use.contains(hinted)) return Choice{hinted, now};
+    if (!in_use.contains(last_)) return Choice{last_, now, {}};
   }
   std::optional<std::size_t> best;
   Instant best_at;
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {
     const std::size_t place = (turn_ + i) % endpoints_.size();
     if (in_use.contains(endpoints_[place])) continue;
-    const auto held = held_off_.find(endpoints_[place]);
-    const Instant at = held == held_off_.end() ? now : std::max(now, held->second);
+    const Instant at = free_at(endpoints_[place], now);
     if (best && at >= best_at) continue;
     best = place;
     best_at = at;
   }
   if (!best) return std::nullopt;
-  if (best_at <= now) turn_ = (*best + 1) % endpoints_.size();
-  return Choice{endpoints_[*best], best_at};
+  if (best_at > now) return Choice{endpoints_[*best], best_at, {}};
+  Choice choice = select(now, in_use, *best);
+  last_ = choice.endpoint;
+  return choice;
+}
+
+Rotation::Choice Rotation::select(Instant now, const std::set<std::string>& in_use,
+                                  std::size_t round_robin) {
+  Choice fallback{endpoints_[round_robin], now, {}};
+  const std::size_t next_turn = (round_robin + 1) % endpoints_.size();
+  if (!selector_) {
+    turn_ = next_turn;
+    return fallback;
+  }
+  EndpointChoice offered{{}, last_};
+  for (const std::string& endpoint : endpoints_) {
+    const bool free = !in_use.contains(endpoint) && free_at(endpoint, now) <= now;
+    if (free) offered.candidates.push_back(endpoint);
+  }
+  const std::size_t place = selector_(offered);
+  if (place < offered.candidates.size()) return Choice{offered.candidates[place], now, {}};
+  turn_ = next_turn;
+  fallback.complaint = "the selector chose place " + std::to_string(place) + " of " +
+                       std::to_string(offered.candidates.size()) + "; round robin stands in";
+  return fallback;
 }
 
 void Rotation::hint(const std::vector<std::string>& endpoints, const std::string& leaving) {

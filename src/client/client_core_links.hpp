@@ -25,16 +25,17 @@ inline constexpr Duration patience_max = std::chrono::minutes(1);
 /// `first` doubled `times` times, but no more than `most`.
 [[nodiscard]] Duration doubled(Duration first, unsigned times, Duration most);
 
-/// The order in which endpoints are tried: what a server hinted at first, each hint once; else
-/// round robin over what the caller gave, beginning with the first. State of one client, never
-/// shared.
+/// The order in which endpoints are tried: what a server hinted at first, each hint once; else what
+/// the selector chooses of those that the caller gave; else round robin, beginning with the first.
+/// State of one client, never shared.
 class Rotation {
  public:
-  explicit Rotation(std::vector<std::string> endpoints);
+  explicit Rotation(std::vector<std::string> endpoints, EndpointSelector selector = {});
 
   struct Choice {
     std::string endpoint;
-    Instant not_before;  ///< A server asked for this much patience.
+    Instant not_before;     ///< A server asked for this much patience.
+    std::string complaint;  ///< About the selector, if round robin had to stand in.
   };
   /// The next endpoint that no other link uses. Nothing, if all are in use. A choice that must
   /// wait is not taken yet: ask again then.
@@ -46,8 +47,14 @@ class Rotation {
   [[nodiscard]] bool has_other_than(const std::string& endpoint) const;
 
  private:
+  [[nodiscard]] Instant free_at(const std::string& endpoint, Instant now) const;
+  [[nodiscard]] Choice select(Instant now, const std::set<std::string>& in_use,
+                              std::size_t round_robin);
+
   std::vector<std::string> endpoints_;
+  EndpointSelector selector_;
   std::size_t turn_ = 0;
+  std::string last_;
   std::deque<std::string> hints_;
   std::map<std::string, Instant> held_off_;
 };

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "kuilt/endpoints.hpp"
 #include "kuilt/result.hpp"
 #include "wire/client_messages.hpp"
 
@@ -15,6 +16,7 @@ namespace kuilt::client {
 
 struct ClientOptions {
   std::vector<std::string> endpoints;  ///< "ws://host:port", at least one.
+  EndpointSelector selector;           ///< Unset: round robin.
   std::string name;
   std::string token;
   std::uint32_t links = 1;  ///< d: further links stand by, on distinct servers.
