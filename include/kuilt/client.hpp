@@ -101,8 +101,8 @@ class KUILT_API Observer {
 /// A client of a cluster. It finds a server, moves on to another when that one is lost, repeats
 /// what is unanswered under the same request id, and resumes its feeds where they were.
 ///
-/// Threads: calls from any thread, at the same time. Callbacks (`then`, `on_committed`, `on_event`)
-/// run on one thread of the library, or inside `poll`, never two at once;
+/// Threads: calls from any thread, at the same time. Callbacks (`then`, `on_committed`, `on_event`,
+/// coroutines that waited) run on one thread of the library, or inside `poll`, never two at once;
 /// calling back in is legal, `get()` in there is an error, and a callback that throws ends the
 /// process with its name.
 /// Ownership: move-only; destruction stops, and frees uncalled what was not polled. Never destroy a

@@ -1,15 +1,20 @@
 // pending.hpp: a result that is not there yet.
+//
+//   auto receipt = client.propose("move").get();                       // wait for it
+//   client.propose("move").then([](auto receipt) { ... });             // be called with it
+//   auto receipt = co_await client.propose("move");                    // in any coroutine
+//   co_await kuilt::async_wait(client.propose("move"), use_awaitable)  // kuilt/asio.hpp
 #pragma once
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
+#include <coroutine>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
+#include "kuilt/detail/export.hpp"
 #include "kuilt/result.hpp"
 
 namespace kuilt {
@@ -23,7 +28,7 @@ namespace detail {
 }
 
 /// Runs the callbacks of one client, one after the other.
-class Callbacks {
+class KUILT_API Callbacks {
  public:
   virtual ~Callbacks() = default;
   /// False: it will never run, and was freed.
@@ -32,61 +37,85 @@ class Callbacks {
   [[nodiscard]] virtual bool here() const = 0;
 };
 
-template <class T>
-class PendingState {
+/// All of a pending result but the result. Out of line: a header without locks compiles faster.
+class KUILT_API PendingCore : public std::enable_shared_from_this<PendingCore> {
  public:
-  PendingState(std::shared_ptr<Callbacks> callbacks, std::function<void()> abandon)
-      : callbacks_(std::move(callbacks)), abandon_(std::move(abandon)) {}
+  PendingCore(std::shared_ptr<Callbacks> callbacks, std::function<void()> give_up);
+  virtual ~PendingCore();
+
+  [[nodiscard]] bool done() const;
+  /// Whether it is done, then or by now. Without a timeout: waits for as long as it takes.
+  bool wait(std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
+  [[nodiscard]] bool inside_callback() const;
+  /// False: `next` will never run.
+  bool call_when_done(std::function<void()> next);
+  /// False: it is done, and the coroutine need not wait.
+  bool resume_when_done(std::coroutine_handle<> waiter);
+  /// The waiter is no more.
+  void forget_waiter();
+  void give_up();
+  /// Nobody will ask any more.
+  void drop();
+
+ protected:
+  /// Pre: the result is there. From now on it does not change, and any thread may read it.
+  void finish();
+
+ private:
+  struct KUILT_LOCAL Impl;
+  bool hand_over(std::function<void()> next);
+  void resume_waiter();
+  const std::unique_ptr<Impl> impl_;
+};
+
+template <class T>
+class PendingState final : public PendingCore {
+ public:
+  using PendingCore::PendingCore;
 
   void resolve(Result<T> result) {
-    const std::lock_guard lock(mutex_);
     result_.emplace(std::move(result));
-    changed_.notify_all();
-    hand_over();
+    finish();
   }
+  /// Pre: done().
+  [[nodiscard]] const Result<T>& result() const { return *result_; }
   [[nodiscard]] Result<T> get() {
-    if (callbacks_->here()) {
+    if (inside_callback()) {
       return Error(
           ErrorCode::usage, Effect::unknown,
           "get() inside a callback would hold up the callbacks it may wait for; use then()");
     }
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return result_.has_value(); });
+    wait();
     return *result_;
   }
   [[nodiscard]] std::optional<Result<T>> get_for(std::chrono::nanoseconds timeout) {
-    if (callbacks_->here()) timeout = {};
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, bounded(timeout), [this] { return result_.has_value(); });
+    if (inside_callback()) timeout = {};
+    if (!wait(timeout)) return std::nullopt;
     return result_;
   }
-  void then(std::function<void(Result<T>)> callback) {
-    const std::lock_guard lock(mutex_);
-    then_ = std::move(callback);
-    hand_over();
-  }
-  void abandon() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (result_ || then_) return;
-    }
-    if (abandon_) abandon_();
+  bool then(std::function<void(Result<T>)> callback) {
+    return call_when_done([this, callback = std::move(callback)] { callback(*result_); });
   }
 
  private:
-  void hand_over() {
-    if (!result_ || !then_) return;
-    // Moved, never copied: what the callback holds is freed on the thread of the callbacks only.
-    callbacks_->run("then",
-                    [callback = std::exchange(then_, {}), result = *result_] { callback(result); });
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
   std::optional<Result<T>> result_;
-  std::function<void(Result<T>)> then_;
-  std::shared_ptr<Callbacks> callbacks_;
-  std::function<void()> abandon_;
+};
+
+/// What `co_await` waits with. It may die before its time, along with its coroutine.
+template <class T>
+class PendingAwaiter {
+ public:
+  explicit PendingAwaiter(std::shared_ptr<PendingState<T>> state) : state_(std::move(state)) {}
+  PendingAwaiter(const PendingAwaiter&) = delete;
+  PendingAwaiter& operator=(const PendingAwaiter&) = delete;
+  ~PendingAwaiter() { state_->forget_waiter(); }
+
+  [[nodiscard]] bool await_ready() const { return state_->done(); }
+  bool await_suspend(std::coroutine_handle<> waiter) { return state_->resume_when_done(waiter); }
+  Result<T> await_resume() { return state_->result(); }
+
+ private:
+  std::shared_ptr<PendingState<T>> state_;
 };
 
 }  // namespace detail
@@ -94,21 +123,21 @@ class PendingState {
 /// What becomes of a call.
 ///
 /// Threads: one at a time. Ownership: move-only, and may outlive its client.
-/// Dropping one whose result nobody has seen gives the call up: it is not sent, if it was not; else
-/// it may happen all the same. Nothing is ever revoked.
+/// Dropping one whose result nobody has seen or will be called with gives the call up, as `give_up`
+/// does. Nothing is ever revoked.
 template <class T>
-class Pending {
+class [[nodiscard]] Pending {
  public:
   explicit Pending(std::shared_ptr<detail::PendingState<T>> state) : state_(std::move(state)) {}
   Pending(Pending&&) noexcept = default;
   Pending& operator=(Pending&& other) noexcept {
     if (this != &other) {
-      abandon();
+      drop();
       state_ = std::move(other.state_);
     }
     return *this;
   }
-  ~Pending() { abandon(); }
+  ~Pending() { drop(); }
 
   /// Waits for the result. It stays, and may be asked for again.
   /// Errors: usage (inside a callback; the call itself goes on), and those of the call.
@@ -117,13 +146,20 @@ class Pending {
   [[nodiscard]] std::optional<Result<T>> get_for(std::chrono::nanoseconds timeout) {
     return state_->get_for(timeout);
   }
-  /// Has `callback` called with the result, on the thread of the client's callbacks, once.
-  /// Asked for only after the client was stopped, it is not called.
-  void then(std::function<void(Result<T>)> callback) { state_->then(std::move(callback)); }
+  /// Has `callback` called with the result where the client's callbacks run, once. False: it never
+  /// will be, for the client was stopped before; `get` has the result.
+  bool then(std::function<void(Result<T>)> callback) { return state_->then(std::move(callback)); }
+  /// `co_await pending` gives the result. The coroutine goes on at once if it is there already, and
+  /// else where the client's callbacks run: on their thread, or inside `poll`. Destroying the
+  /// coroutine there while it waits gives the call up. One coroutine at a time.
+  auto operator co_await() { return detail::PendingAwaiter<T>(state_); }
+  /// Gives the call up: nothing more is sent. Its result, soon, is `cancelled` if nothing was sent
+  /// at all; else its effect is unknown, for it may happen all the same.
+  void give_up() { state_->give_up(); }
 
  private:
-  void abandon() noexcept {
-    if (state_) state_->abandon();
+  void drop() noexcept {
+    if (state_) state_->drop();
   }
 
   std::shared_ptr<detail::PendingState<T>> state_;
