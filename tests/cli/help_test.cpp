@@ -1,8 +1,7 @@
 // docs/cli.md is what the executable says of itself. To rewrite it:
 //   KUILT_REWRITE=1 cli_tests --gtest_filter='Help.*'
+#include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -44,11 +43,13 @@ TEST(Help, TheReferencePageIsWhatTheExecutableSays) {
   const std::string page = reference_page();
   if (std::getenv("KUILT_REWRITE") != nullptr) write_file(path, page);
 
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
+  const std::string there = read_file(path);
+  const auto [differs, expected] = std::ranges::mismatch(there, page);
 
-  EXPECT_EQ(text.str(), page) << "to rewrite it: KUILT_REWRITE=1 cli_tests --gtest_filter='Help.*'";
+  EXPECT_TRUE(there == page)
+      << "docs/cli.md is not what the executable says, from here on:\n"
+      << std::string(expected, page.end()).substr(0, 200)
+      << "\nto rewrite it: KUILT_REWRITE=1 cli_tests --gtest_filter='Help.*'";
 }
 
 }  // namespace

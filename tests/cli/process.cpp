@@ -191,6 +191,11 @@ Outcome kuilt(std::vector<std::string> arguments, const std::string& input,
   return process.wait();
 }
 
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 void write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path);
   file << text;

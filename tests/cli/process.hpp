@@ -91,6 +91,8 @@ Outcome kuilt(std::vector<std::string> arguments, const std::string& input = "",
               std::vector<std::string> variables = {});
 
 void write_file(const std::string& path, const std::string& text);
+/// Empty, if there is no such file.
+[[nodiscard]] std::string read_file(const std::string& path);
 /// Changes some bytes of a file, as a failing disk would.
 void overwrite(const std::string& path, std::streamoff at, const std::string& bytes);
 
