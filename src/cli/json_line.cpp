@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/output.hpp"
+#include "wire/base64.hpp"
+
 namespace kuilt::cli {
 
 std::string json_quoted(std::string_view text) {
@@ -29,6 +32,11 @@ JsonLine& JsonLine::add(std::string_view name, bool value) {
   begin(name);
   members_ += value ? "true" : "false";
   return *this;
+}
+
+JsonLine& JsonLine::add_bytes(std::string_view name, BytesView value) {
+  if (is_text(value.text())) return add(name, value.text());
+  return add(std::string(name) + "_base64", wire::to_base64(value));
 }
 
 }  // namespace kuilt::cli

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "kuilt/bytes.hpp"
+
 namespace kuilt::cli {
 
 /// Members stand in the order in which they were added. What is not UTF-8 is replaced (U+FFFD).
@@ -16,6 +18,8 @@ class JsonLine {
   }
   JsonLine& add(std::string_view name, std::uint64_t value);
   JsonLine& add(std::string_view name, bool value);
+  /// Text as it is, other bytes as base64 under "NAME_base64" (docs/protocol.md).
+  JsonLine& add_bytes(std::string_view name, BytesView value);
   [[nodiscard]] std::string text() const { return members_ + "}"; }
 
  private:

@@ -15,7 +15,6 @@
 #include "cli/output.hpp"
 #include "kuilt/client.hpp"
 #include "kuilt/detail/overloaded.hpp"
-#include "wire/base64.hpp"
 
 namespace kuilt::cli {
 namespace {
@@ -87,13 +86,7 @@ std::string json_line(const LogEntry& entry) {
       .add("room", entry.room)
       .add("author", entry.author)
       .add("request_id", entry.request_id.value());
-  const std::string_view command = entry.command.text();
-  if (is_text(command)) {
-    out.add("command", command);
-  } else {
-    out.add("command_base64", wire::to_base64(entry.command));
-  }
-  return out.text();
+  return out.add_bytes("command", entry.command).text();
 }
 
 /// What is done with an entry. Answers with the exit status, if it was the last one.

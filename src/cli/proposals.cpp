@@ -10,8 +10,9 @@
 
 namespace kuilt::cli {
 
-Proposals::Proposals(ClusterClient client, ProposalsOptions options)
-    : options_(std::move(options)), client_(std::move(client)) {}
+Proposals::Proposals(ClusterClient client, std::optional<ProposeSession> session,
+                     ProposalsOptions options)
+    : options_(std::move(options)), session_(std::move(session)), client_(std::move(client)) {}
 
 bool Proposals::goes_on() const { return status_ == 0 && !unread_ && interrupt() == 0; }
 
@@ -22,16 +23,32 @@ bool Proposals::propose(const std::string& command) {
     await_at_most(options_.in_flight_max - 1, lock);
     if (!goes_on()) return false;
     number = first_ + slots_.size();
-    slots_.push_back({.begun = Clock::now(), .took = {}, .result = std::nullopt});
+    slots_.push_back({.begun = Clock::now()});
   }
-  client_.propose(command, {.deadline = options_.deadline, .room = options_.room})
-      .then([this, number](Result<Receipt> result) { done(number, std::move(result)); });
+  const auto take = [this, number](Result<Receipt> result) { done(number, std::move(result)); };
+  if (!session_) {
+    client_.propose(command, {.deadline = options_.deadline, .room = options_.room}).then(take);
+    return true;
+  }
+  auto sent = session_->propose(command, options_.room, options_.deadline);
+  if (!sent) {
+    take(std::move(sent).error());
+    return true;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    slots_.at(number - first_).id = sent->id;
+  }
+  sent->outcome.then(take);
   return true;
 }
 
 int Proposals::finish() {
   std::unique_lock lock(mutex_);
   if (await_at_most(0, lock)) {
+    if (session_) {
+      if (const Status kept = session_->finish(); !kept) failed(report(kept.error()));
+    }
     return status_ == 0 && interrupt() != 0 ? interrupted_status : status_;
   }
   given_up_ = true;
@@ -54,7 +71,9 @@ void Proposals::done(std::uint64_t number, Result<Receipt> result) {
   slot.took = Clock::now() - slot.begun;
   slot.result.emplace(std::move(result));
   while (!slots_.empty() && slots_.front().result) {
-    print(first_, slots_.front());
+    const Slot& first = slots_.front();
+    print(first_, first);
+    if (first.id) settle(*first.id, *first.result);
     slots_.pop_front();
     first_ += 1;
   }
@@ -74,10 +93,11 @@ void Proposals::print_text(std::uint64_t number, const Slot& slot) {
   }
   const Receipt& receipt = **slot.result;
   const std::string index = std::to_string(receipt.index.value());
-  const std::string line = receipt.duplicate ? "duplicate of " + index
-                                             : "committed " + index + " term " +
-                                                   std::to_string(receipt.term.value()) + " in " +
-                                                   text_of(slot.took);
+  std::string line = receipt.duplicate
+                         ? "duplicate of " + index
+                         : "committed " + index + " term " + std::to_string(receipt.term.value()) +
+                               " in " + text_of(slot.took);
+  if (receipt.result) line += ": " + escaped(receipt.result->text());
   if (!put_line(line)) unread_ = true;
 }
 
@@ -90,6 +110,7 @@ void Proposals::print_json(std::uint64_t number, const Slot& slot) {
         .add("term", receipt.term.value())
         .add("duplicate", receipt.duplicate)
         .add("microseconds", static_cast<std::uint64_t>(slot.took / std::chrono::microseconds(1)));
+    if (receipt.result) out.add_bytes("result", *receipt.result);
   } else {
     const Error& error = slot.result->error();
     out.add("error", name_of(error.code()))
@@ -98,6 +119,14 @@ void Proposals::print_json(std::uint64_t number, const Slot& slot) {
     failed(exit_status_of(error));
   }
   if (!put_line(out.text())) unread_ = true;
+}
+
+void Proposals::settle(RequestId id, const Result<Receipt>& outcome) {
+  if (unread_) return;  // Nobody was told: the next run will be.
+  if (const Status kept = session_->settled(id, outcome); !kept) failed(report(kept.error()));
+  if (outcome) return;
+  const std::string way_out = session_->way_out(outcome.error());
+  if (!way_out.empty()) std::fprintf(stderr, "%s\n", way_out.c_str());
 }
 
 void Proposals::failed(int status) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/propose_session.hpp"
 #include "kuilt/client.hpp"
 
 namespace kuilt::cli {
@@ -27,7 +28,9 @@ struct ProposalsOptions {
 /// Threads: one caller; outcomes come on the client's callback thread.
 class Proposals {
  public:
-  Proposals(ClusterClient client, ProposalsOptions options);
+  /// With a session an outcome is acknowledged once it was printed, so that none is lost in
+  /// between.
+  Proposals(ClusterClient client, std::optional<ProposeSession> session, ProposalsOptions options);
 
   /// Waits until fewer than `in_flight_max` have no outcome, and proposes. False: it took nothing,
   /// because of an earlier failure, an interrupt, or because nobody reads the outcomes.
@@ -39,14 +42,16 @@ class Proposals {
   using Clock = std::chrono::steady_clock;
   struct Slot {
     Clock::time_point begun;
+    std::optional<RequestId> id = {};  ///< In the session.
     std::chrono::nanoseconds took{};
-    std::optional<Result<Receipt>> result;
+    std::optional<Result<Receipt>> result = {};
   };
 
   void done(std::uint64_t number, Result<Receipt> result);
   void print(std::uint64_t number, const Slot& slot);
   void print_text(std::uint64_t number, const Slot& slot);
   void print_json(std::uint64_t number, const Slot& slot);
+  void settle(RequestId id, const Result<Receipt>& outcome);
   void failed(int status);
   /// Waits until at most `count` have no outcome. False: interrupted.
   bool await_at_most(std::size_t count, std::unique_lock<std::mutex>& lock);
@@ -60,7 +65,8 @@ class Proposals {
   int status_ = 0;
   bool unread_ = false;    ///< Nobody reads standard output.
   bool given_up_ = false;  ///< Interrupted: nothing more is printed.
-  ClusterClient client_;   ///< Last, so that its callbacks end before what they use.
+  std::optional<ProposeSession> session_;
+  ClusterClient client_;  ///< Last, so that its callbacks end before what they use.
 };
 
 }  // namespace kuilt::cli

@@ -20,10 +20,17 @@ constexpr auto notes = R"(Examples:
   kuilt propose first second third               three commands, in this order
   seq 1000 | kuilt propose - --in-flight 64      one command per line of standard input
   kuilt propose -o json hello                    {"line":1,"index":17,"term":3,...}
+  kuilt propose --session mine 'action:move=2'   repeat it after a crash: it happens once
 
-Prints `committed INDEX term TERM in TIME`, or `duplicate of INDEX`: an attempt before had done it.
-Commands enter the log in their order unless a server fails meanwhile. After the first failure no
-more are sent; those in flight are waited for.
+Prints `committed INDEX term TERM in TIME`, or `duplicate of INDEX`: an attempt before had done it;
+behind it `: RESULT`, where the servers have a state machine. Commands enter the log in their order
+unless a server fails meanwhile. After the first failure no more are sent; those in flight are
+waited for.
+
+With --session, a command is in FILE before it is sent and until its outcome is printed. What an
+earlier run left there is finished first. A command that equals one of those is taken for the same
+one: after exit status 4, or a crash, repeat it with the same session to hear what became of it.
+
 Exit status: 0 all committed · 1 refused, certainly not in the log · 3 no server or no quorum,
 nothing sent · 4 outcome unknown · 5 session expired · 130 interrupted.)";
 
@@ -31,6 +38,7 @@ struct Flags {
   Common common;
   std::vector<std::string> text;
   std::string room;
+  std::string session;
   std::string name = user_name();
   std::chrono::milliseconds deadline = std::chrono::seconds(15);
   std::size_t in_flight = 64;
@@ -59,12 +67,20 @@ int propose(const Flags& flags) {
   options.on_event = [&news](const ClientEvent& event) { news.take(event); };
   auto client = ClusterClient::connect(endpoints_of(flags.common), std::move(options));
   if (!client) return report(client.error());
+  std::optional<ProposeSession> session;
+  if (!flags.session.empty()) {
+    auto opened = client->open_session(flags.session, flags.deadline);
+    if (!opened) return report(opened.error());
+    session.emplace(*std::move(opened), flags.session);
+    if (const int status = session->finish_earlier(flags.deadline); status != 0) return status;
+  }
   const bool many = flags.text.size() > 1 || flags.text.front() == "-";
-  Proposals proposals(*std::move(client), {.room = flags.room,
-                                           .deadline = flags.deadline,
-                                           .in_flight_max = flags.in_flight,
-                                           .json = flags.common.json(),
-                                           .numbered = many});
+  Proposals proposals(*std::move(client), std::move(session),
+                      {.room = flags.room,
+                       .deadline = flags.deadline,
+                       .in_flight_max = flags.in_flight,
+                       .json = flags.common.json(),
+                       .numbered = many});
   const auto next = commands_of(flags);
   while (const auto command = next()) {
     if (!proposals.propose(*command)) break;
@@ -87,6 +103,9 @@ Command propose_command() {
                     {.name = "--room",
                      .value = text(flags->room, "ROOM"),
                      .help = "Room that it belongs to; the default room if empty"},
+                    {.name = "--session",
+                     .value = file(flags->session),
+                     .help = "Keeps what has no outcome in FILE, so that a crash repeats nothing"},
                     {.name = "--name",
                      .value = text(flags->name, "NAME"),
                      .help = "Who proposes, as observers see it"},

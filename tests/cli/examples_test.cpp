@@ -43,8 +43,9 @@ TEST(Examples, ScoresAnswersWithWhatItsStateMachineSaysAndAdmitsNothingElse) {
   const TemporaryFolder folder;
   Process scores({KUILT_EXAMPLE_DIR "/example_scores", "127.0.0.1:0", folder / "data"});
   ASSERT_TRUE(scores.await_output("scores are kept at ws://127.0.0.1:"));
-  const std::string url = scores.output().substr(std::string("scores are kept at ").size());
-  auto client = ClusterClient::connect({url.substr(0, url.find('\n'))}).or_throw();
+  const std::string said = scores.output().substr(std::string("scores are kept at ").size());
+  const std::string url = said.substr(0, said.find('\n'));
+  auto client = ClusterClient::connect({url}).or_throw();
 
   const auto first = client.propose("score ann").get().or_throw();
   const auto second = client.propose("score ann").get().or_throw();
@@ -55,6 +56,7 @@ TEST(Examples, ScoresAnswersWithWhatItsStateMachineSaysAndAdmitsNothingElse) {
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code(), ErrorCode::not_admitted);
   EXPECT_EQ(other.error().message(), "say: score NAME");
+  EXPECT_THAT(kuilt({"propose", "-e", url, "score ann"}).out, testing::HasSubstr(": ann has 3\n"));
   scores.signal(SIGTERM);
   EXPECT_EQ(scores.wait().status, 0);
 }

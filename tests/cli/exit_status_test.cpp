@@ -1,9 +1,8 @@
 // Every exit status of `kuilt --help`, and every command of the table, by the real executable.
 //
-// Not reached by a run today: 5 (a session expires after days; only a durable one is kept that
-// long, and `kuilt propose` has none yet) and 6 (a server that can't prove the secret is refused
-// link by link while it goes on trying, and clients prove nothing yet). For these the table of
-// errors is asked.
+// 5 is in propose_session_test.cpp. Not reached by a run today: 6 (a server that can't prove the
+// secret is refused link by link while it goes on trying, and clients prove nothing yet). For that
+// one the table of errors is asked.
 #include <signal.h>
 
 #include <functional>
