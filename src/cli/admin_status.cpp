@@ -32,7 +32,8 @@ Result<AdminStatus> ask_status(const std::string& address) {
                                     ? std::optional(number("applied"))
                                     : std::nullopt,
                      .last = number("last"),
-                     .log_bytes_written = number("log_bytes_written"),
+                     .log_bytes = number("log_bytes"),
+                     .disk_free_bytes = number("disk_free_bytes"),
                      .clients = number("clients"),
                      .voters = number("voters"),
                      .peers_linked = number("peers_linked"),

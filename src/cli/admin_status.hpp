@@ -19,7 +19,8 @@ struct AdminStatus {
   std::uint64_t commit = 0;
   std::optional<std::uint64_t> applied;  ///< Of its state machine, if it has one.
   std::uint64_t last = 0;
-  std::uint64_t log_bytes_written = 0;
+  std::uint64_t log_bytes = 0;        ///< Of the log's files.
+  std::uint64_t disk_free_bytes = 0;  ///< On their disk.
   std::uint64_t clients = 0;
   std::uint64_t voters = 0;
   std::uint64_t peers_linked = 0;

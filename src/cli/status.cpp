@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -36,18 +37,36 @@ std::vector<Row> ask(const std::vector<std::string>& addresses) {
   return rows;
 }
 
+/// "1.5 GiB": three digits are all that people read.
+std::string size_text(std::uint64_t bytes) {
+  constexpr std::array units = {"B", "KiB", "MiB", "GiB", "TiB"};
+  auto size = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; size >= 1000 && unit + 1 < units.size(); ++unit) size /= 1024;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f %s", size < 10 && unit > 0 ? 1 : 0, size, units[unit]);
+  return text;
+}
+
+constexpr auto row_form = "%-8s %-9s %6s %10s %10s %10s %6s %9s %9s %8s %7s  %s";
+
 std::string row_text(const AdminStatus& of, std::uint64_t newest) {
-  constexpr double mebibyte = 1 << 20;
-  const std::string applied = of.applied ? std::to_string(*of.applied) : "-";
+  const auto number = [](std::uint64_t value) { return std::to_string(value); };
+  const std::uint64_t peers = std::max<std::uint64_t>(of.voters, 1) - 1;
   char line[256];
-  std::snprintf(
-      line, sizeof line, "%-8s %-9s %6llu %10llu %10s %10llu %6llu %9.1f %8llu %3llu/%-3llu  %s",
-      of.name.c_str(), of.role.c_str(), static_cast<unsigned long long>(of.term),
-      static_cast<unsigned long long>(of.commit), applied.c_str(),
-      static_cast<unsigned long long>(of.last), static_cast<unsigned long long>(newest - of.commit),
-      static_cast<double>(of.log_bytes_written) / mebibyte,
-      static_cast<unsigned long long>(of.clients), static_cast<unsigned long long>(of.peers_linked),
-      static_cast<unsigned long long>(std::max<std::uint64_t>(of.voters, 1) - 1), of.id.c_str());
+  std::snprintf(line, sizeof line, row_form, of.name.c_str(), of.role.c_str(),
+                number(of.term).c_str(), number(of.commit).c_str(),
+                of.applied ? number(*of.applied).c_str() : "-", number(of.last).c_str(),
+                number(newest - of.commit).c_str(), size_text(of.log_bytes).c_str(),
+                size_text(of.disk_free_bytes).c_str(), number(of.clients).c_str(),
+                (number(of.peers_linked) + "/" + number(peers)).c_str(), of.id.c_str());
+  return line;
+}
+
+std::string head_text() {
+  char line[256];
+  std::snprintf(line, sizeof line, row_form, "name", "role", "term", "commit", "applied", "last",
+                "lag", "log", "disk free", "clients", "peers", "id");
   return line;
 }
 
@@ -56,10 +75,7 @@ std::string table_text(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (row.answer) newest = std::max(newest, row.answer->commit);
   }
-  std::string text =
-      "name     role        term     commit    applied       last    lag   log MiB  clients   "
-      "peers  "
-      "id\n";
+  std::string text = head_text() + '\n';
   for (const Row& row : rows) {
     text += row.answer ? row_text(*row.answer, newest) : "?        " + row.answer.error().message();
     text += '\n';

@@ -98,6 +98,11 @@ void add_log(Families& out, const LogThread::Figures& log) {
               static_cast<double>(log.sync_nanoseconds) * 1e-9);
 }
 
+void add_disk(Families& out, const DiskUsage& disk) {
+  out.gauge("kuilt_log_disk_bytes", "Size of the log's files", disk.log_bytes);
+  out.gauge("kuilt_disk_free_bytes", "Free on the disk that holds them", disk.free_bytes);
+}
+
 void add_clients(Families& out, const ShardFigures& shards) {
   out.gauge("kuilt_clients", "Admitted client links", shards.clients);
   out.gauge("kuilt_client_queued_bytes", "Bytes queued for clients", shards.queued_bytes);
@@ -116,6 +121,7 @@ std::string metrics_text(const Node& node) {
   Families out;
   add_core(out, node.core_view());
   add_log(out, node.log_figures());
+  if (const auto disk = node.disk()) add_disk(out, *disk);
   add_clients(out, node.shard_figures());
   if (const auto applied = node.applied()) {
     out.gauge("kuilt_applied_index", "Last index that the state machine has applied",
@@ -128,6 +134,7 @@ std::string metrics_text(const Node& node) {
 std::string status_json(const Node& node) {
   const ServerStatus status = node.status();
   const LogThread::Figures log = node.log_figures();
+  const auto disk = node.disk();
   const nlohmann::ordered_json applied =
       status.applied ? nlohmann::ordered_json(status.applied->value()) : nullptr;
   const nlohmann::ordered_json row = {{"name", status.name},
@@ -144,6 +151,8 @@ std::string status_json(const Node& node) {
                                       {"clients", status.clients},
                                       {"voters", status.voters},
                                       {"peers_linked", status.peers_linked},
+                                      {"log_bytes", disk ? disk->log_bytes : 0},
+                                      {"disk_free_bytes", disk ? disk->free_bytes : 0},
                                       {"log_bytes_written", log.bytes},
                                       {"log_syncs", log.batches},
                                       {"failure", status.failure}};

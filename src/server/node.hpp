@@ -13,6 +13,7 @@
 #include "server/apply_thread.hpp"
 #include "server/committed_log.hpp"
 #include "server/core_thread.hpp"
+#include "server/disk_usage.hpp"
 #include "server/facts.hpp"
 #include "server/log_thread.hpp"
 #include "server/peers.hpp"
@@ -61,7 +62,9 @@ class Node {
   [[nodiscard]] CoreView core_view() const { return core_.view(); }
   [[nodiscard]] LogThread::Figures log_figures() const { return log_.figures(); }
   [[nodiscard]] ShardFigures shard_figures() const;  ///< Of all shards together.
-  [[nodiscard]] bool is_ready() const;               ///< Has a leader, and is not draining.
+  /// Nothing, if the log is in memory.
+  [[nodiscard]] std::optional<DiskUsage> disk() const { return disk_usage(options_.data); }
+  [[nodiscard]] bool is_ready() const;  ///< Has a leader, and is not draining.
   /// By the state machine; unset without one.
   [[nodiscard]] std::optional<Index> applied() const;
   [[nodiscard]] std::shared_ptr<CommittedLog> committed_log() const { return committed_; }

@@ -33,6 +33,7 @@ TEST(OneServer, WhatIsProposedIsObserved) {
   EXPECT_THAT(observed.err, HasSubstr("connected to a (ws://"));
   EXPECT_EQ(status.status, 0);
   EXPECT_THAT(status.out, HasSubstr("well: leader a"));
+  EXPECT_THAT(status.out, testing::ContainsRegex("[0-9]+ MiB +[0-9.]+ [GT]iB"));
 }
 
 TEST(OneServer, LinesOfInputAreCommittedInTheirOrder) {
