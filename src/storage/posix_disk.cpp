@@ -126,6 +126,7 @@ struct PosixDisk::Impl {
   Status remove_unfinished();
 
   const std::string directory;
+  bool read_only = false;
   std::mutex mutex;        ///< Guards both below.
   std::vector<Open> open;  ///< The one used last at the end.
   std::set<FileName> poisoned;
@@ -221,7 +222,17 @@ Result<std::unique_ptr<PosixDisk>> PosixDisk::open(const std::string& directory)
   return std::unique_ptr<PosixDisk>(new PosixDisk(std::move(impl)));
 }
 
+Result<std::unique_ptr<PosixDisk>> PosixDisk::look(const std::string& directory) {
+  if (const auto names = names_in(directory); !names) return Error(names.error());
+  auto impl = std::make_unique<Impl>(directory);
+  impl->read_only = true;
+  return std::unique_ptr<PosixDisk>(new PosixDisk(std::move(impl)));
+}
+
 Status PosixDisk::perform(const DiskOp& op) {
+  if (impl_->read_only) {
+    return Error(ErrorCode::usage, impl_->directory + " was opened for reading only");
+  }
   const auto carry_out = Overloaded{
       [&](const CreateZeroed& create) { return impl_->create(create); },
       [&](const WriteAt& write) { return impl_->write(write); },

@@ -17,6 +17,9 @@ class PosixDisk final : public Disk {
   /// an unfinished CreateZeroed left.
   /// Errors: directory_unwritable, io.
   static Result<std::unique_ptr<PosixDisk>> open(const std::string& directory);
+  /// For reading only: makes and removes nothing, and `perform` is refused (usage).
+  /// Errors: io (it is not there, or may not be read).
+  static Result<std::unique_ptr<PosixDisk>> look(const std::string& directory);
   ~PosixDisk() override;
 
   Status perform(const DiskOp& op) override;
