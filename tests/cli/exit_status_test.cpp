@@ -25,7 +25,7 @@ using Words = std::vector<std::string>;
 
 struct Row {
   int status;
-  Words words;       ///< URLS, ADMIN and FOLDER stand for those of the running cluster.
+  Words words;       ///< URLS, ADMIN, DATA and FOLDER stand for those of the running cluster.
   std::string says;  ///< On either stream.
   std::string input = {};
 };
@@ -43,6 +43,9 @@ const std::vector<Row> rows = {
     {0, {"serve", "--check-config"}, "the configuration is sound"},
     {0, {"serve", "--print-config"}, "listen = \"127.0.0.1:7400\""},
     {0, {"secret", "new", "FOLDER/secret"}, "copy it to all servers"},
+    {0, {"wal", "inspect", "DATA"}, "sound: entries through "},
+    {0, {"wal", "verify", "DATA"}, "sound: entries through "},
+    {0, {"wal", "dump", "DATA", "--until", "1"}, "configuration"},
     {0, {"context", "list"}, ""},
     {0, {"context", "set", "lab", "-e", "ws://lab:1"}, "context lab is in use"},
     {0, {"context", "use", "lab"}, "context lab is in use"},
@@ -84,8 +87,10 @@ const std::vector<Row> rows = {
 TEST(ExitStatus, IsWhatTheTableSays) {
   Servers servers(1);
   const TemporaryFolder folder;
-  std::map<std::string, std::string> stands_for = {
-      {"URLS", servers.urls()}, {"ADMIN", servers.admin()}, {"FOLDER", folder.path()}};
+  std::map<std::string, std::string> stands_for = {{"URLS", servers.urls()},
+                                                   {"ADMIN", servers.admin()},
+                                                   {"FOLDER", folder.path()},
+                                                   {"DATA", servers->servers().front().data}};
   for (const Row& row : rows) {
     Words words = row.words;
     for (std::string& word : words) {
