@@ -27,14 +27,14 @@ namespace kuilt {
 ///
 /// Threads: one call at a time, on the thread that called the session.
 /// Ownership: the session owns its store; two sessions must never share what is behind it.
-/// Failure: after an append that failed the session never appends again before a `replace`.
+/// Failure: after any error the session calls nothing but `replace` until that has succeeded.
 class KUILT_API SessionStore {
  public:
   virtual ~SessionStore() = default;
   /// All that is kept. Nothing, if nothing ever was: an empty file is something, and damaged.
   virtual Result<std::optional<Bytes>> load() = 0;
   /// Success promises that `bytes` survive a crash of the machine, behind all that was there.
-  /// After an error, or a crash meanwhile, any first part of them may be there.
+  /// After an error, or a crash meanwhile, any first part of them may be there, or all.
   virtual Status append(BytesView bytes) = 0;
   /// Success promises that `bytes`, and nothing else, survive a crash of the machine. After an
   /// error, or a crash meanwhile, either they or what was there before is there, whole.
@@ -55,9 +55,12 @@ class DurableSessionFile;
 /// Threads: calls from any thread, also inside callbacks. Those that write wait for the disk.
 /// Ownership: move-only; may outlive its client, and then submits nothing. Destruction unlocks the
 /// file, and gives up nothing: what is under way goes on.
-/// Failure: an id whose outcome is unknown stays unfinished; submit it again, now or later. One
-/// that servers refuse for good (the message says why) stays unknown if an earlier attempt went
-/// without an answer: look for it in the log, then acknowledge it.
+/// Failure: after disk_full or io the file may hold what was refused. Before anything else is done
+/// it is written anew, without that; calls answer the same error until it is. The effect of these
+/// errors speaks of the log: none, for nothing was sent. An id whose outcome is unknown stays
+/// unfinished; submit it again, now or later. One that servers refuse for good (the message says
+/// why) stays unknown if an earlier attempt went without an answer: look for it in the log, then
+/// acknowledge it.
 class KUILT_API DurableSession {
  public:
   /// A command that was recorded, and is not acknowledged yet.
@@ -75,8 +78,8 @@ class KUILT_API DurableSession {
 
   /// Gives the command the next id, and makes both durable. Sends nothing.
   /// Errors: window_full (1024 ids above the acknowledged ones), busy (16 MiB of commands are
-  /// unfinished), invalid_argument (no room has that name), disk_full, io. Nothing was sent; after
-  /// disk_full or io a later process may find the command unfinished, and never submitted.
+  /// unfinished), invalid_argument (no room has that name), disk_full, io (a later process may find
+  /// the command unfinished, and never submitted).
   Result<RequestId> record(BytesView command, RoomName room = {});
   /// Proposes what was recorded under `id`; again, if it was before. Before the first time, makes
   /// durable that it was: only then can an outcome be lost.
@@ -92,7 +95,8 @@ class KUILT_API DurableSession {
   Pending<Receipt> propose(BytesView command, RequestId id, ProposeOptions options);
   /// Says that the application has written the outcome down: the cluster may forget it, and so does
   /// this session. May be repeated. A submit that is still under way ends in unknown.
-  /// Errors: invalid_argument (no such id), disk_full, io (the id stays unfinished).
+  /// Errors: invalid_argument (no such id), disk_full, io (the id stays unfinished here; a process
+  /// that comes next may find it gone).
   Status acknowledge(RequestId id);
   /// In order of their ids.
   [[nodiscard]] std::vector<Unfinished> unfinished() const;

@@ -92,6 +92,7 @@ Result<std::unique_ptr<DurableSessionFile>> DurableSessionFile::open(
 
 Result<RequestId> DurableSessionFile::record(BytesView command, RoomName room) {
   const std::lock_guard lock(mutex_);
+  if (auto settled = settle(); !settled) return std::move(settled).error();
   const RequestId id = state_.last().next();
   if (auto may = state_.may_record(id, room, command); !may) return std::move(may).error();
   const CommandRecorded recorded{id, std::move(room), Bytes::copy_of(command), false};
@@ -101,6 +102,7 @@ Result<RequestId> DurableSessionFile::record(BytesView command, RoomName room) {
 
 std::shared_ptr<PendingState<Receipt>> DurableSessionFile::submit(RequestId id, Duration deadline) {
   const std::lock_guard lock(mutex_);
+  if (auto settled = settle(); !settled) return client_->failed(std::move(settled).error());
   return submit_locked(id, deadline);
 }
 
@@ -119,6 +121,7 @@ std::shared_ptr<PendingState<Receipt>> DurableSessionFile::submit_locked(Request
 std::shared_ptr<PendingState<Receipt>> DurableSessionFile::propose(BytesView command, RequestId id,
                                                                    ProposeOptions options) {
   const std::lock_guard lock(mutex_);
+  if (auto settled = settle(); !settled) return client_->failed(std::move(settled).error());
   const auto known = state_.unfinished().find(id);
   const bool again = known != state_.unfinished().end() && known->second.room == options.room &&
                      known->second.command == command;
@@ -150,6 +153,7 @@ std::shared_ptr<PendingState<Receipt>> DurableSessionFile::propose_call(RequestI
 
 Status DurableSessionFile::acknowledge(RequestId id) {
   const std::lock_guard lock(mutex_);
+  if (auto settled = settle(); !settled) return settled;
   const bool done_before =
       id != RequestId(0) && id <= state_.last() && !state_.unfinished().contains(id);
   if (done_before) return Done{};
@@ -172,6 +176,7 @@ Status DurableSessionFile::renew(Duration deadline) {
   const auto place = client_->await_cluster(deadline);
   if (!place) return place.error();
   const std::lock_guard lock(mutex_);
+  if (auto settled = settle(); !settled) return settled;
   if (auto ours = check_owner(state_.begins(), *place); !ours) return ours;
   DurableSessionState next(SessionBegins{SessionKey{random_session(), place->commit},
                                          place->cluster, place->history, state_.last()});
@@ -190,17 +195,22 @@ bool DurableSessionFile::maybe_sent(RequestId id) const {
   return state_.unfinished().at(id).submitted && !submits_->all_refused(id);
 }
 
+// Also what failed to be appended must not stay: the file is written anew, never continued
+// (docs/ARCHITECTURE.md, rule 12).
+Status DurableSessionFile::settle() {
+  if (settled_) return Done{};
+  return rewrite(state_);
+}
+
 Status DurableSessionFile::keep(const client::SessionRecord& record) {
   DurableSessionState next = state_;
   KUILT_CHECK(next.take(record));
   if (file_bytes_ >= file_bytes_max_) return rewrite(std::move(next));
   const std::string bytes =
       client::session_record(state_.begins().key.session, file_bytes_, record);
-  if (auto appended = store_->append(bytes); !appended) {
-    // Never again to that file (docs/ARCHITECTURE.md, rule 12): the next change writes it anew.
-    file_bytes_max_ = 0;
-    return unsent(appended.error());
-  }
+  settled_ = false;
+  if (auto appended = store_->append(bytes); !appended) return unsent(appended.error());
+  settled_ = true;
   file_bytes_ += bytes.size();
   state_ = std::move(next);
   return Done{};
@@ -208,8 +218,9 @@ Status DurableSessionFile::keep(const client::SessionRecord& record) {
 
 Status DurableSessionFile::rewrite(DurableSessionState next) {
   const std::string bytes = client::session_file(next);
-  file_bytes_max_ = 0;
+  settled_ = false;
   if (auto replaced = store_->replace(bytes); !replaced) return unsent(replaced.error());
+  settled_ = true;
   file_bytes_ = bytes.size();
   file_bytes_max_ = 2 * std::max(bytes.size(), small_file_bytes);
   state_ = std::move(next);

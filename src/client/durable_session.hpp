@@ -35,6 +35,8 @@ class Submits {
 };
 
 /// Keeps what is in memory equal to what is in the store: a change is made in the store first.
+/// After a change that failed the store may hold it all the same. Then whatever comes next first
+/// writes the store anew, as it is in memory, or fails as well, and sends nothing.
 ///
 /// Threads: any; one at a time gets in, and waits for the disk there.
 class DurableSessionFile {
@@ -56,7 +58,8 @@ class DurableSessionFile {
                      client::DurableSessionState state)
       : client_(std::move(client)), store_(std::move(store)), state_(std::move(state)) {}
 
-  // Pre of all: `mutex_` is held.
+  // Pre of all: `mutex_` is held; of all but `settle`: the store holds what is in memory.
+  Status settle();
   Status keep(const client::SessionRecord& record);
   Status rewrite(client::DurableSessionState next);
   std::shared_ptr<PendingState<Receipt>> submit_locked(RequestId id, Duration deadline);
@@ -70,6 +73,7 @@ class DurableSessionFile {
   mutable std::mutex mutex_;  ///< Guards what follows.
   std::unique_ptr<SessionStore> store_;
   client::DurableSessionState state_;
+  bool settled_ = false;  ///< Whether the store holds `state_`, for all that is known.
   std::size_t file_bytes_ = 0;
   std::size_t file_bytes_max_ = 0;  ///< From there on the file is written anew.
 };

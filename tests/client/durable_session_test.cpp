@@ -43,10 +43,12 @@ std::string refusal(const Result<T>& result) {
   return result ? "no refusal" : std::string(name_of(result.error().code()));
 }
 
-/// A store in memory whose disk can be full, and tears what it has no room for.
+/// A store in memory whose disk can be full, and tears what it has no room for; or fails when all
+/// was written, as a sync does, or a rename that took effect.
 struct Disk {
   std::optional<std::string> content;
   bool full = false;
+  bool fails_late = false;
   std::size_t appends = 0;
   std::size_t replaces = 0;
   std::size_t bytes_most = 0;
@@ -62,16 +64,20 @@ class DiskStore final : public SessionStore {
     ++disk_.appends;
     disk_.content->append(bytes.text().substr(0, disk_.full ? bytes.size() / 2 : bytes.size()));
     disk_.bytes_most = std::max(disk_.bytes_most, disk_.content->size());
-    return disk_.full ? Status(Error(ErrorCode::disk_full, "no room")) : Status(Done{});
+    return disk_.full ? Status(Error(ErrorCode::disk_full, "no room")) : end();
   }
   Status replace(BytesView bytes) override {
     ++disk_.replaces;
     if (disk_.full) return Error(ErrorCode::disk_full, "no room");
     disk_.content = std::string(bytes.text());
-    return Done{};
+    return end();
   }
 
  private:
+  Status end() const {
+    return disk_.fails_late ? Status(Error(ErrorCode::io, "sync: gone")) : Status(Done{});
+  }
+
   Disk& disk_;
 };
 
@@ -282,10 +288,13 @@ TEST_F(DurableSessions, AfterAFailedAppendNothingIsAppendedToThatFile) {
   EXPECT_EQ(refusal(mine.record("x")), "disk_full");
   EXPECT_EQ(disk.appends, 1U);
   disk.full = false;
+  const std::size_t replaces = disk.replaces;
   ASSERT_TRUE(mine.record("x"));
-  EXPECT_EQ(disk.appends, 1U);
-  ASSERT_TRUE(mine.record("y"));
+  EXPECT_EQ(disk.replaces, replaces + 1);
   EXPECT_EQ(disk.appends, 2U);
+  ASSERT_TRUE(mine.record("y"));
+  EXPECT_EQ(disk.replaces, replaces + 1);
+  EXPECT_EQ(disk.appends, 3U);
 }
 
 TEST_F(DurableSessions, AFullDiskUnderARealFileLosesNothingThatWasThere) {
@@ -393,6 +402,55 @@ TEST_F(DurableSessions, AStoppedClientSubmitsNothing) {
   EXPECT_EQ(verdict(mine.submit(sent)), "unknown_outcome/unknown");
   EXPECT_EQ(verdict(mine.submit(kept)), "stopped/none");
   EXPECT_TRUE(mine.acknowledge(sent));
+}
+
+// Failures that took effect: what is in memory and what is on the disk are no longer the same.
+
+TEST_F(DurableSessions, ARenewalThatFailedLateSendsNothingUnderTheOldSession) {
+  TinyServer server(log_);
+  auto client = connect(server);
+  Disk disk;
+  RequestId id;
+  {
+    auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+    id = mine.record("x").or_throw();
+    EXPECT_EQ(verdict(mine.submit(id, 0ms)), "timed_out/none");
+    disk.fails_late = true;
+    EXPECT_EQ(refusal(mine.renew()), "io");
+
+    EXPECT_EQ(verdict(mine.submit(id)), "io/none");
+    EXPECT_EQ(log_.size(), 0U);
+    disk.fails_late = false;
+    EXPECT_EQ(verdict(mine.submit(id)), "committed");
+  }
+
+  auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  EXPECT_EQ(verdict(mine.submit(id)), "duplicate");
+  EXPECT_EQ(log_.size(), 1U);
+}
+
+TEST_F(DurableSessions, AnAcknowledgementThatFailedLateIsUndoneBeforeItsIdIsSubmittedAgain) {
+  TinyServer server(log_);
+  auto client = connect(server);
+  Disk disk;
+  RequestId id;
+  {
+    auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+    id = mine.record("x").or_throw();
+    EXPECT_EQ(verdict(mine.submit(id, 0ms)), "timed_out/none");
+    disk.fails_late = true;
+    EXPECT_EQ(refusal(mine.acknowledge(id)), "io");
+
+    EXPECT_EQ(verdict(mine.submit(id)), "io/none");
+    EXPECT_EQ(verdict(mine.propose("x", id)), "io/none");
+    EXPECT_EQ(log_.size(), 0U);
+    disk.fails_late = false;
+    EXPECT_EQ(verdict(mine.submit(id)), "committed");
+  }
+
+  auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  ASSERT_EQ(mine.unfinished().size(), 1U);
+  EXPECT_EQ(verdict(mine.submit(id)), "duplicate");
 }
 
 }  // namespace
