@@ -50,7 +50,8 @@ class DurableSessionFile;
 ///
 /// The outcome of `submit`: a Receipt (committed; `duplicate` if an earlier attempt had done it),
 /// an Error with effect none (refused: surely not in the log), or one with effect unknown. Refused
-/// is said only if every attempt of the id was refused, also those of processes before this one.
+/// is said only if every attempt of the id was refused, also those of processes before this one,
+/// and none is under way.
 ///
 /// Threads: calls from any thread, also inside callbacks. Those that write wait for the disk.
 /// Ownership: move-only; may outlive its client, and then submits nothing. Destruction unlocks the

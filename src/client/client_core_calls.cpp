@@ -33,11 +33,17 @@ bool over_limit(std::size_t bytes, const wire::Limits& limits) {
 
 }  // namespace
 
+Error in_doubt(const Error& refusal) {
+  const ErrorCode code = refusal.code();
+  const bool names_the_loss = code == ErrorCode::session_expired ||
+                              code == ErrorCode::below_floor || code == ErrorCode::history_differs;
+  return Error(names_the_loss ? code : ErrorCode::unknown_outcome, Effect::unknown,
+               "an attempt may be in the log; the last answer was " + std::string(name_of(code)) +
+                   ": " + refusal.message());
+}
+
 Error without_attempt(const ProposeCall& asked, Error refusal) {
-  if (!asked.sent_before) return refusal;
-  return Error(ErrorCode::unknown_outcome, Effect::unknown,
-               "an earlier attempt may be in the log; this call sent none: " +
-                   std::string(name_of(refusal.code())) + ": " + refusal.message());
+  return asked.sent_before ? in_doubt(refusal) : refusal;
 }
 
 void OwnSession::finish(RequestId id) {
@@ -171,14 +177,7 @@ void Calls::give_up(Entry entry, std::vector<Duty>& duties) {
   const Call& call = entry->second;
   if (call.open > 0) return;
   const Error& refusal = *call.refusal;
-  if (call.surely_absent()) return resolve(entry, refusal, duties);
-  const bool names_the_loss =
-      refusal.code() == ErrorCode::session_expired || refusal.code() == ErrorCode::below_floor;
-  resolve(entry,
-          Error(names_the_loss ? refusal.code() : ErrorCode::unknown_outcome, Effect::unknown,
-                "an attempt may be in the log; the last answer was " +
-                    std::string(name_of(refusal.code())) + ": " + refusal.message()),
-          duties);
+  resolve(entry, call.surely_absent() ? refusal : in_doubt(refusal), duties);
 }
 
 void Calls::reopen_session(std::vector<Duty>& duties) {

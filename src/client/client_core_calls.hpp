@@ -34,6 +34,8 @@ struct Situation {
   std::string trouble;  ///< The last that went wrong with a link.
 };
 
+/// What a call is told that was refused where another of its id may have done it.
+[[nodiscard]] Error in_doubt(const Error& refusal);
 /// What a call is told that ends before anything of it was sent: the refusal, unless an earlier
 /// call may have done it.
 [[nodiscard]] Error without_attempt(const ProposeCall& asked, Error refusal);

@@ -112,14 +112,14 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
   client::ProposeCall asked;
   asked.room = options.room;
   asked.command = Bytes::copy_of(command);
-  return propose(std::move(asked), options.deadline, [](bool) {});
+  return propose(std::move(asked), options.deadline, [](bool refused) { return refused; });
 }
 
 std::shared_ptr<PendingState<Receipt>> ClientShell::propose(client::ProposeCall asked,
                                                             Duration deadline, OnEnd on_end) {
   const auto refuse = [&](Error refusal) {
-    on_end(!asked.sent_before);
-    return failed(client::without_attempt(asked, std::move(refusal)));
+    const bool certain = on_end(!asked.sent_before);
+    return failed(certain ? std::move(refusal) : client::in_doubt(refusal));
   };
   asked.deadline = clock_now() + bounded(deadline);
   if (Status sound = check_room(asked.room); !sound) return refuse(std::move(sound).error());
@@ -385,7 +385,9 @@ void ClientShell::resolved(client::Resolved& duty) {
     call = std::move(found->second);
     pending_.erase(found);
   }
-  call.on_end(!duty.result && duty.result.error().effect() == Effect::none);
+  const bool refused = !duty.result && duty.result.error().effect() == Effect::none;
+  const bool in_doubt = !call.on_end(refused) && refused;
+  if (in_doubt) return call.state->resolve(client::in_doubt(duty.result.error()));
   if (!duty.result) return call.state->resolve(std::move(duty.result).error());
   call.state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate,
                               duty.result->result});

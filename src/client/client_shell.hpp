@@ -51,9 +51,10 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   std::size_t poll(Duration budget) { return callbacks_->poll(budget); }
 
   std::shared_ptr<PendingState<Receipt>> propose(BytesView command, const ProposeOptions& options);
-  /// Told once, before anybody else is, whether a call has ended in a certain refusal. Not to wait
-  /// for anything: it runs on the thread of the links.
-  using OnEnd = std::function<void(bool refused)>;
+  /// Told once, before anybody else is, whether a call has ended in a certain refusal. Answers
+  /// whether one may be told so: else another call may have done it. Not to wait for anything: it
+  /// runs on the thread of the links.
+  using OnEnd = std::function<bool(bool refused)>;
   /// `call` and `deadline` are filled in.
   std::shared_ptr<PendingState<Receipt>> propose(client::ProposeCall asked, Duration deadline,
                                                  OnEnd on_end);

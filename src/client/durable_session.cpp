@@ -56,10 +56,12 @@ void Submits::begin(RequestId id, bool sent_before) {
   ++tally.calls;
 }
 
-void Submits::end(RequestId id, bool refused) {
+bool Submits::end(RequestId id, bool refused) {
   const std::lock_guard lock(mutex_);
   const auto found = tallies_.find(id);
-  if (found != tallies_.end() && refused) ++found->second.refused;
+  if (found == tallies_.end() || !refused) return false;
+  ++found->second.refused;
+  return found->second.refused == found->second.calls;
 }
 
 void Submits::forget(RequestId id) {
@@ -147,8 +149,9 @@ std::shared_ptr<PendingState<Receipt>> DurableSessionFile::propose_call(RequestI
   asked.history = state_.begins().history;
   asked.sent_before = sent_before;
   submits_->begin(id, sent_before);
-  return client_->propose(std::move(asked), deadline,
-                          [submits = submits_, id](bool refused) { submits->end(id, refused); });
+  return client_->propose(std::move(asked), deadline, [submits = submits_, id](bool refused) {
+    return submits->end(id, refused);
+  });
 }
 
 Status DurableSessionFile::acknowledge(RequestId id) {

@@ -21,7 +21,8 @@ namespace kuilt::detail {
 class Submits {
  public:
   void begin(RequestId id, bool sent_before);
-  void end(RequestId id, bool refused);
+  /// One has ended. Whether that is a refusal of the id: a certain one, as were all others.
+  bool end(RequestId id, bool refused);
   void forget(RequestId id);
   [[nodiscard]] bool all_refused(RequestId id) const;
 

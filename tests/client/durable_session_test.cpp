@@ -453,5 +453,29 @@ TEST_F(DurableSessions, AnAcknowledgementThatFailedLateIsUndoneBeforeItsIdIsSubm
   EXPECT_EQ(verdict(mine.submit(id)), "duplicate");
 }
 
+TEST_F(DurableSessions, ARefusalWhileAnotherSubmitOfItsIdGoesOnIsNotCertain) {
+  TinyServer server(log_);
+  std::promise<void> lost;
+  ClientOptions options;
+  options.on_event = [&](const ClientEvent& event) {
+    if (event.kind == ClientEventKind::disconnected) lost.set_value();
+  };
+  auto client = ClusterClient::connect({server.url()}, options).or_throw();
+  auto mine = client.open_session(path_).or_throw();
+  const RequestId alone = mine.record("alone").or_throw();
+  const RequestId twice = mine.record("twice").or_throw();
+  server.kill();
+  ASSERT_EQ(lost.get_future().wait_for(patience), std::future_status::ready);
+  auto only = mine.submit(alone);
+  auto first = mine.submit(twice);
+  auto second = mine.submit(twice);
+
+  only.give_up();
+  first.give_up();
+
+  EXPECT_EQ(verdict(std::move(only)), "cancelled/none");
+  EXPECT_EQ(verdict(std::move(first)), "unknown_outcome/unknown");
+}
+
 }  // namespace
 }  // namespace kuilt::testing
