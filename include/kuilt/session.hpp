@@ -26,7 +26,8 @@ namespace kuilt {
 /// `ClusterClient::open_session(path)` brings one that keeps them in a file of that name.
 ///
 /// Threads: one call at a time, on the thread that called the session.
-/// Ownership: the session owns its store; two sessions must never share what is behind it.
+/// Ownership: the session owns its store, and so does each call under way, whose end may destroy it
+/// on a thread of the client; two sessions must never share what is behind it.
 /// Failure: after any error the session calls nothing but `replace` until that has succeeded.
 class KUILT_API SessionStore {
  public:
@@ -54,8 +55,8 @@ class DurableSessionFile;
 /// and none is under way.
 ///
 /// Threads: calls from any thread, also inside callbacks. Those that write wait for the disk.
-/// Ownership: move-only; may outlive its client, and then submits nothing. Destruction unlocks the
-/// file, and gives up nothing: what is under way goes on.
+/// Ownership: move-only; may outlive its client, and then submits nothing. Destruction gives up
+/// nothing: what is under way goes on, and the file stays locked until the last call has ended.
 /// Failure: after disk_full or io the file may hold what was refused. Before anything else is done
 /// it is written anew, without that; calls answer the same error until it is. The effect of these
 /// errors speaks of the log: none, for nothing was sent. An id whose outcome is unknown stays

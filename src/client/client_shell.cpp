@@ -386,7 +386,8 @@ void ClientShell::resolved(client::Resolved& duty) {
     pending_.erase(found);
   }
   const bool refused = !duty.result && duty.result.error().effect() == Effect::none;
-  const bool in_doubt = !call.on_end(refused) && refused;
+  // What it owns goes before anybody is told: a session's file may be opened again then.
+  const bool in_doubt = !std::exchange(call.on_end, nullptr)(refused) && refused;
   if (in_doubt) return call.state->resolve(client::in_doubt(duty.result.error()));
   if (!duty.result) return call.state->resolve(std::move(duty.result).error());
   call.state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate,

@@ -149,9 +149,9 @@ std::shared_ptr<PendingState<Receipt>> DurableSessionFile::propose_call(RequestI
   asked.history = state_.begins().history;
   asked.sent_before = sent_before;
   submits_->begin(id, sent_before);
-  return client_->propose(std::move(asked), deadline, [submits = submits_, id](bool refused) {
-    return submits->end(id, refused);
-  });
+  return client_->propose(
+      std::move(asked), deadline,
+      [submits = submits_, held = store_, id](bool refused) { return submits->end(id, refused); });
 }
 
 Status DurableSessionFile::acknowledge(RequestId id) {

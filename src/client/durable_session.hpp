@@ -72,7 +72,8 @@ class DurableSessionFile {
   const std::shared_ptr<ClientShell> client_;
   const std::shared_ptr<Submits> submits_ = std::make_shared<Submits>();
   mutable std::mutex mutex_;  ///< Guards what follows.
-  std::unique_ptr<SessionStore> store_;
+  /// Calls under way own it too: until they have ended nobody else may submit their ids.
+  std::shared_ptr<SessionStore> store_;
   client::DurableSessionState state_;
   bool settled_ = false;  ///< Whether the store holds `state_`, for all that is known.
   std::size_t file_bytes_ = 0;

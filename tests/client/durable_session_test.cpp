@@ -477,5 +477,19 @@ TEST_F(DurableSessions, ARefusalWhileAnotherSubmitOfItsIdGoesOnIsNotCertain) {
   EXPECT_EQ(verdict(std::move(first)), "unknown_outcome/unknown");
 }
 
+TEST_F(DurableSessions, AFileIsHeldUntilTheLastCallOfItsSessionHasEnded) {
+  TinyServer silent(log_, Manners{.answers = false});
+  auto client = connect(silent);
+  auto mine = std::make_optional(client.open_session(path_).or_throw());
+  auto under_way = mine->submit(mine->record("x").or_throw());
+  mine.reset();
+  EXPECT_EQ(refusal(client.open_session(path_)), "session_locked");
+
+  under_way.give_up();
+
+  ASSERT_TRUE(under_way.get_for(patience));
+  EXPECT_EQ(refusal(client.open_session(path_)), "no refusal");
+}
+
 }  // namespace
 }  // namespace kuilt::testing
