@@ -54,6 +54,9 @@ class DurableSessionFile;
 /// is said only if every attempt of the id was refused, also those of processes before this one,
 /// and none is under way.
 ///
+/// Never put an older copy of the file back, nor use two copies of it: ids that it has given out
+/// would be given to other commands, and the cluster would answer those as done.
+///
 /// Threads: calls from any thread, also inside callbacks. Those that write wait for the disk.
 /// Ownership: move-only; may outlive its client, and then submits nothing. Destruction gives up
 /// nothing: what is under way goes on, and the file stays locked until the last call has ended.

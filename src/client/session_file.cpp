@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -28,8 +29,32 @@ Result<std::string> read_all(const File& file, const std::string& path) {
   }
 }
 
-Result<File> lock(const std::string& path) {
-  File file = storage::open_file(path, O_RDWR | O_CREAT, mode);
+/// Where a path leads when it is opened, for good.
+struct Place {
+  File folder;
+  std::string name;
+};
+
+Result<Place> place_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  const bool here = slash == std::string::npos;
+  const std::string folder = here ? "." : path.substr(0, slash + 1);
+  Place place{storage::open_file(folder, O_RDONLY | O_DIRECTORY),
+              here ? path : path.substr(slash + 1)};
+  if (!place.folder.is_open()) {
+    return storage::access_error("open the folder of " + path, ErrorCode::session_unwritable);
+  }
+  struct stat info{};
+  const int there = ::fstatat(place.folder.get(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+  if (place.name.empty() || (there == 0 && !S_ISREG(info.st_mode))) {
+    return Error(ErrorCode::session_unwritable,
+                 path + " is no regular file: name the file itself, no folder and no link to it");
+  }
+  return place;
+}
+
+Result<File> lock(const Place& place, const std::string& path) {
+  File file = storage::open_file_in(place.folder, place.name + ".lock", O_RDWR | O_CREAT, mode);
   if (!file.is_open()) {
     return storage::access_error("open " + path, ErrorCode::session_unwritable);
   }
@@ -45,22 +70,20 @@ Result<File> lock(const std::string& path) {
   return file;
 }
 
-std::string folder_of(const std::string& path) {
-  const auto slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<SessionFile>> SessionFile::open(std::string path) {
   if (path.empty()) return Error(ErrorCode::invalid_argument, "a session file needs a path");
-  auto locked = lock(path + ".lock");
+  auto place = place_of(path);
+  if (!place) return std::move(place).error();
+  auto locked = lock(*place, path + ".lock");
   if (!locked) return std::move(locked).error();
-  return std::unique_ptr<SessionFile>(new SessionFile(std::move(path), *std::move(locked)));
+  return std::unique_ptr<SessionFile>(new SessionFile(std::move(path), std::move(place->folder),
+                                                      std::move(place->name), *std::move(locked)));
 }
 
 Result<std::optional<Bytes>> SessionFile::load() {
-  const File file = storage::open_file(path_, O_RDONLY);
+  const File file = storage::open_file_in(folder_, name_, O_RDONLY);
   if (!file.is_open() && errno == ENOENT) return std::optional<Bytes>();
   if (!file.is_open()) {
     return storage::access_error("open " + path_, ErrorCode::session_unwritable);
@@ -79,24 +102,26 @@ Status SessionFile::append(BytesView bytes) {
 }
 
 Status SessionFile::replace(BytesView bytes) {
-  const std::string unfinished = path_ + ".new";
+  const std::string unfinished = name_ + ".new";
   File file;
   if (auto written = write_new(unfinished, bytes, file); !written) {
-    ::unlink(unfinished.c_str());
+    ::unlinkat(folder_.get(), unfinished.c_str(), 0);
     return written;
   }
-  if (::rename(unfinished.c_str(), path_.c_str()) != 0) {
-    auto error = storage::access_error("rename " + unfinished, ErrorCode::session_unwritable);
-    ::unlink(unfinished.c_str());
+  if (::renameat(folder_.get(), unfinished.c_str(), folder_.get(), name_.c_str()) != 0) {
+    auto error = storage::access_error("rename " + path_ + ".new", ErrorCode::session_unwritable);
+    ::unlinkat(folder_.get(), unfinished.c_str(), 0);
     return error;
   }
   file_ = std::move(file);
   bytes_ = bytes.size();
-  return storage::sync_directory(folder_of(path_));
+  if (::fsync(folder_.get()) != 0) return storage::system_error("sync the folder of " + path_);
+  return Done{};
 }
 
-Status SessionFile::write_new(const std::string& path, BytesView bytes, File& file) const {
-  file = storage::open_file(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+Status SessionFile::write_new(const std::string& name, BytesView bytes, File& file) const {
+  const std::string path = path_ + ".new";  // As errors call it.
+  file = storage::open_file_in(folder_, name, O_WRONLY | O_CREAT | O_TRUNC, mode);
   if (!file.is_open()) {
     return storage::access_error("create " + path, ErrorCode::session_unwritable);
   }

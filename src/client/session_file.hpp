@@ -13,7 +13,8 @@ namespace kuilt::client {
 
 /// The file, and beside it PATH.lock, which tells a second opener who holds it. The lock is a file
 /// of its own because the session's is renamed into place; it is never removed, for whoever waits
-/// for it might hold a file that nobody finds any more.
+/// for it might hold a file that nobody finds any more. The path is followed once, when it is
+/// opened: later the file is found by its name in that folder, wherever the path leads by then.
 class SessionFile final : public SessionStore {
  public:
   /// Errors: session_locked, session_unwritable, disk_full, io.
@@ -25,13 +26,18 @@ class SessionFile final : public SessionStore {
   Status replace(BytesView bytes) override;
 
  private:
-  SessionFile(std::string path, storage::File lock)
-      : path_(std::move(path)), lock_(std::move(lock)) {}
-  Status write_new(const std::string& path, BytesView bytes, storage::File& file) const;
+  SessionFile(std::string path, storage::File folder, std::string name, storage::File lock)
+      : path_(std::move(path)),
+        folder_(std::move(folder)),
+        name_(std::move(name)),
+        lock_(std::move(lock)) {}
+  Status write_new(const std::string& name, BytesView bytes, storage::File& file) const;
 
-  std::string path_;
+  std::string path_;  ///< As it was given: for people.
+  storage::File folder_;
+  std::string name_;
   storage::File lock_;
-  storage::File file_;  ///< What is behind `path_`, once it was replaced.
+  storage::File file_;  ///< What has that name, once it was replaced.
   std::uint64_t bytes_ = 0;
 };
 

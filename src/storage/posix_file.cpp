@@ -18,6 +18,14 @@ std::string parent_of(std::string_view path) {
   return slash == std::string_view::npos ? "." : std::string(path.substr(0, slash + 1));
 }
 
+File open_at(int folder, const std::string& path, int flags, unsigned mode) {
+  int descriptor = -1;
+  do {
+    descriptor = ::openat(folder, path.c_str(), flags | O_CLOEXEC, mode);
+  } while (descriptor < 0 && errno == EINTR);
+  return File(descriptor);
+}
+
 }  // namespace
 
 File::~File() {
@@ -58,11 +66,11 @@ Status write_at(const File& file, const std::string& path, BytesView bytes, std:
 }
 
 File open_file(const std::string& path, int flags, unsigned mode) {
-  int descriptor = -1;
-  do {
-    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, mode);
-  } while (descriptor < 0 && errno == EINTR);
-  return File(descriptor);
+  return open_at(AT_FDCWD, path, flags, mode);
+}
+
+File open_file_in(const File& folder, const std::string& name, int flags, unsigned mode) {
+  return open_at(folder.get(), name, flags, mode);
 }
 
 Status sync_directory(const std::string& path) {

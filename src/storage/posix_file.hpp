@@ -38,6 +38,9 @@ class File {
 
 /// Opens, retrying when a signal interrupts. Not open on failure, with `errno` set.
 [[nodiscard]] File open_file(const std::string& path, int flags, unsigned mode = 0);
+/// The same for a name in a folder that is open.
+[[nodiscard]] File open_file_in(const File& folder, const std::string& name, int flags,
+                                unsigned mode = 0);
 /// All of `bytes`, in as many writes as it takes. Not durable yet.
 [[nodiscard]] Status write_at(const File& file, const std::string& path, BytesView bytes,
                               std::uint64_t offset);

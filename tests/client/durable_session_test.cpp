@@ -491,5 +491,38 @@ TEST_F(DurableSessions, AFileIsHeldUntilTheLastCallOfItsSessionHasEnded) {
   EXPECT_EQ(refusal(client.open_session(path_)), "no refusal");
 }
 
+TEST_F(DurableSessions, AFileStaysInTheFolderThatItWasOpenedIn) {
+  TinyServer server(log_);
+  auto client = connect(server);
+  const std::string link = folder_ + "/link";
+  for (const char* folder : {"/a", "/b"}) std::filesystem::create_directory(folder_ + folder);
+  std::filesystem::create_directory_symlink("a", link);
+  {
+    auto mine = client.open_session(link + "/mine").or_throw();
+    std::filesystem::remove(link);
+    std::filesystem::create_directory_symlink("b", link);
+    ASSERT_TRUE(mine.record("x"));
+    ASSERT_TRUE(mine.renew());  // Writes the file anew.
+    EXPECT_EQ(refusal(client.open_session(folder_ + "/a/mine")), "session_locked");
+  }
+
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/b"));
+  EXPECT_EQ(client.open_session(folder_ + "/a/mine").or_throw().unfinished().size(), 1U);
+}
+
+TEST_F(DurableSessions, ALinkInPlaceOfTheFileIsRefusedByName) {
+  TinyServer server(log_);
+  auto client = connect(server);
+  static_cast<void>(client.open_session(path_).or_throw());
+  const std::string link = folder_ + "/link";
+  std::filesystem::create_symlink("mine", link);
+
+  const auto opened = client.open_session(link);
+
+  EXPECT_EQ(refusal(opened), "session_unwritable");
+  EXPECT_THAT(opened.error().message(), HasSubstr("the file itself"));
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+}
+
 }  // namespace
 }  // namespace kuilt::testing
