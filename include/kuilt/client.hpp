@@ -105,8 +105,9 @@ class KUILT_API Observer {
 /// coroutines that waited) run on one thread of the library, or inside `poll`, never two at once;
 /// calling back in is legal, `get()` in there is an error, and a callback that throws ends the
 /// process with its name.
-/// Ownership: move-only; destruction stops, and frees uncalled what was not polled. Never destroy a
-/// client inside one of its callbacks.
+/// Ownership: move-only; destruction stops, and frees uncalled what was not polled. A client may be
+/// destroyed inside one of its own callbacks, also by a coroutine that owns it: what is due behind
+/// that one is freed uncalled. Never destroy one in its selector.
 /// Failure: never throws. It goes on trying until stopped; each call has a deadline of its own.
 class KUILT_API ClusterClient {
  public:

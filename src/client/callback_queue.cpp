@@ -54,7 +54,8 @@ std::size_t CallbackQueue::poll(Duration budget) {
 }
 
 bool CallbackQueue::out_of_time() const {
-  return dispatch_ == Dispatch::poll && Clock::now() >= budget_ends_;
+  const std::lock_guard lock(mutex_);
+  return dropped_ || (dispatch_ == Dispatch::poll && Clock::now() >= budget_ends_);
 }
 
 std::size_t CallbackQueue::waiting() const {
@@ -80,7 +81,6 @@ void CallbackQueue::stop() {
 void CallbackQueue::drop() {
   decltype(queue_) unwanted;  // Freed outside the lock: it may own what leads back here.
   const std::lock_guard lock(mutex_);
-  if (dispatch_ == Dispatch::thread) return;
   dropped_ = true;
   unwanted.swap(queue_);
 }

@@ -37,14 +37,14 @@ class CallbackQueue final : public detail::Callbacks,
   /// Runs what waits until nothing does or the budget is spent, but one at least; how many. None on
   /// a queue with a thread, inside a callback, or while another thread polls.
   std::size_t poll(Duration budget);
-  /// Inside a callback that `poll` runs: whether it should end and come again later.
+  /// Inside a callback: whether it should end, and come again later if that is possible.
   [[nodiscard]] bool out_of_time() const;
   [[nodiscard]] std::size_t waiting() const;
 
   /// With a thread: runs what is queued, then no more, and waits for it, unless called from a
   /// callback. Without: what is queued is left to later polls.
   void stop();
-  /// Frees what nobody will poll.
+  /// Frees what is queued, which will never run.
   void drop();
 
  private:

@@ -141,7 +141,10 @@ Status ClusterClient::on_committed(From from, std::function<void(const Committed
   return Done{};
 }
 
-std::size_t ClusterClient::poll(std::chrono::nanoseconds budget) { return shell_->poll(budget); }
+std::size_t ClusterClient::poll(std::chrono::nanoseconds budget) {
+  const auto shell = shell_;  // A callback may destroy this client.
+  return shell->poll(budget);
+}
 
 void ClusterClient::stop() {
   if (shell_) shell_->stop();

@@ -422,6 +422,31 @@ TEST_F(Pendings, StopFromManyThreadsWhileOthersProposeLeavesNothingPending) {
   EXPECT_EQ(ended, 400);
 }
 
+TEST_F(Pendings, AClientDestroyedInsideItsCallbackCallsNothingMore) {
+  auto client = std::make_unique<ClusterClient>(connect());
+  auto first = client->propose("first");
+  auto second = client->propose("second");
+  ASSERT_TRUE(first.get_for(patience).value());
+  ASSERT_TRUE(second.get_for(patience).value());
+  std::promise<void> both_set;
+  std::promise<void> destroyed;
+  auto held = std::make_shared<int>(7);
+  const std::weak_ptr<int> watched = held;
+  std::atomic<bool> called = false;
+  first.then([&](const Result<Receipt>&) {
+    both_set.get_future().wait();
+    client.reset();
+    destroyed.set_value();
+  });
+  second.then([&called, held = std::move(held)](const Result<Receipt>&) { called = true; });
+  both_set.set_value();
+
+  ASSERT_EQ(destroyed.get_future().wait_for(patience), std::future_status::ready);
+
+  EXPECT_TRUE(comes_true([&] { return watched.expired(); }));
+  EXPECT_FALSE(called);
+}
+
 TEST_F(Pendings, AMovedClientGoesOnAndTheOneAssignedToStops) {
   auto first = connect();
   auto second = connect_to(silent_);

@@ -114,6 +114,35 @@ TEST_F(Polls, InsideACallbackPollRunsNothingAndGetIsANamedError) {
   EXPECT_EQ(code, ErrorCode::usage);
 }
 
+TEST_F(Polls, AClientMayBeDestroyedInsideItsOwnPoll) {
+  auto client = std::make_unique<ClusterClient>(
+      ClusterClient::connect({server_.url()}, options()).or_throw());
+  bool later = false;
+  done(*client).then([&](const Result<Receipt>&) { client.reset(); });
+  done(*client).then([&](const Result<Receipt>&) { later = true; });
+
+  EXPECT_EQ(client->poll(1h), 1U);
+
+  EXPECT_FALSE(client);
+  EXPECT_FALSE(later);
+}
+
+TEST_F(Polls, AClientDestroyedByOnePieceIsHandedNoOther) {
+  auto client = std::make_unique<ClusterClient>(
+      ClusterClient::connect({server_.url()}, options()).or_throw());
+  for (int i = 0; i < 5; ++i) static_cast<void>(done(*client));
+  int pieces = 0;
+  ASSERT_TRUE(client->on_committed(from_start, [&](const Committed&) {
+    ++pieces;
+    client.reset();
+  }));
+
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (client && std::chrono::steady_clock::now() < end) client->poll(1h);
+
+  EXPECT_EQ(pieces, 1);
+}
+
 TEST_F(Polls, OutsideACallbackGetWaitsWithoutAPoll) {
   auto client = ClusterClient::connect({server_.url()}, options()).or_throw();
   EXPECT_TRUE(client.propose("move").get());
