@@ -103,7 +103,7 @@ class KUILT_API Observer {
 ///
 /// Threads: calls from any thread, at the same time. Callbacks (`then`, `on_committed`, `on_event`,
 /// coroutines that waited) run on one thread of the library, or inside `poll`, never two at once;
-/// calling back in is legal, `get()` in there is an error, and a callback that throws ends the
+/// calling back in is legal, waiting by `get()` is an error, and a callback that throws ends the
 /// process with its name.
 /// Ownership: move-only; destruction stops, and frees uncalled what was not polled. A client may be
 /// destroyed inside one of its own callbacks, also by a coroutine that owns it: what is due behind

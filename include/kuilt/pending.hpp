@@ -80,7 +80,7 @@ class PendingState final : public PendingCore {
   /// Pre: done().
   [[nodiscard]] const Result<T>& result() const { return *result_; }
   [[nodiscard]] Result<T> get() {
-    if (inside_callback()) {
+    if (!done() && inside_callback()) {
       return Error(
           ErrorCode::usage, Effect::unknown,
           "get() inside a callback would hold up the callbacks it may wait for; use then()");
@@ -140,7 +140,8 @@ class [[nodiscard]] Pending {
   ~Pending() { drop(); }
 
   /// Waits for the result. It stays, and may be asked for again.
-  /// Errors: usage (inside a callback; the call itself goes on), and those of the call.
+  /// Errors: usage (inside a callback, before it is there; the call itself goes on), and those of
+  /// the call.
   Result<T> get() { return state_->get(); }
   /// Waits no longer than `timeout`. Nothing, if there is no result by then; the call goes on.
   [[nodiscard]] std::optional<Result<T>> get_for(std::chrono::nanoseconds timeout) {

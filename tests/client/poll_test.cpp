@@ -114,6 +114,17 @@ TEST_F(Polls, InsideACallbackPollRunsNothingAndGetIsANamedError) {
   EXPECT_EQ(code, ErrorCode::usage);
 }
 
+TEST_F(Polls, InsideACallbackGetHasAResultThatIsThere) {
+  auto client = ClusterClient::connect({server_.url()}, options()).or_throw();
+  auto there = done(client);
+  bool committed = false;
+  done(client).then([&](const Result<Receipt>&) { committed = there.get().has_value(); });
+
+  EXPECT_EQ(client.poll(1h), 1U);
+
+  EXPECT_TRUE(committed);
+}
+
 TEST_F(Polls, AClientMayBeDestroyedInsideItsOwnPoll) {
   auto client = std::make_unique<ClusterClient>(
       ClusterClient::connect({server_.url()}, options()).or_throw());
