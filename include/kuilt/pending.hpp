@@ -147,8 +147,9 @@ class [[nodiscard]] Pending {
   [[nodiscard]] std::optional<Result<T>> get_for(std::chrono::nanoseconds timeout) {
     return state_->get_for(timeout);
   }
-  /// Has `callback` called with the result where the client's callbacks run, once. False: it never
-  /// will be, for the client was stopped before; `get` has the result.
+  /// Has `callback` called with the result where the client's callbacks run, once; each of several,
+  /// those set before the result in their order. False: it never will be, for the client was
+  /// stopped before; `get` has the result.
   bool then(std::function<void(Result<T>)> callback) { return state_->then(std::move(callback)); }
   /// `co_await pending` gives the result. The coroutine goes on at once if it is there already, and
   /// else where the client's callbacks run: on their thread, or inside `poll`. Destroying the

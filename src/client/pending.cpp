@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <vector>
 
 namespace kuilt::detail {
 
@@ -9,7 +10,7 @@ struct PendingCore::Impl {
   std::mutex mutex;
   std::condition_variable changed;
   bool done = false;
-  std::function<void()> next;
+  std::vector<std::function<void()>> next;
   std::coroutine_handle<> waiter;
   std::shared_ptr<Callbacks> callbacks;
   std::function<void()> give_up;
@@ -40,7 +41,7 @@ bool PendingCore::inside_callback() const { return impl_->callbacks->here(); }
 // What is handed over, or turns out not to be wanted, is freed outside the lock: it may own the
 // very Pending that leads here.
 void PendingCore::finish() {
-  std::function<void()> next;
+  std::vector<std::function<void()>> next;
   bool awaited = false;
   {
     const std::lock_guard lock(impl_->mutex);
@@ -49,7 +50,7 @@ void PendingCore::finish() {
     next = std::exchange(impl_->next, {});
     awaited = static_cast<bool>(impl_->waiter);
   }
-  if (next) hand_over(std::move(next));
+  for (auto& one : next) hand_over(std::move(one));
   if (awaited) {
     impl_->callbacks->run("co_await", [self = shared_from_this()] { self->resume_waiter(); });
   }
@@ -59,7 +60,7 @@ bool PendingCore::call_when_done(std::function<void()> next) {
   {
     const std::lock_guard lock(impl_->mutex);
     if (!impl_->done) {
-      impl_->next.swap(next);
+      impl_->next.push_back(std::move(next));
       return true;
     }
   }
@@ -100,7 +101,7 @@ void PendingCore::give_up() {
 void PendingCore::drop() {
   {
     const std::lock_guard lock(impl_->mutex);
-    if (impl_->done || impl_->next || impl_->waiter) return;
+    if (impl_->done || !impl_->next.empty() || impl_->waiter) return;
   }
   if (impl_->give_up) impl_->give_up();
 }

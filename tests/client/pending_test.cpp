@@ -324,6 +324,20 @@ TEST_F(Pendings, GivingUpIsARefusalBeforeItIsSentAndUnknownAfterwards) {
   EXPECT_EQ(verdict(sent.get_for(patience).value()), "unknown_outcome/unknown");
 }
 
+TEST_F(Pendings, EveryCallbackThatWasSetIsCalledInItsOrder) {
+  auto unlinked = ClusterClient::connect({"ws://127.0.0.1:1"}, {.dispatch = Dispatch::poll});
+  auto pending = unlinked->propose("x");
+  std::string called;
+  EXPECT_TRUE(pending.then([&](const Result<Receipt>&) { called += "a"; }));
+  EXPECT_TRUE(pending.then([&](const Result<Receipt>&) { called += "b"; }));
+  pending.give_up();
+  ASSERT_TRUE(pending.get_for(patience));
+
+  unlinked->poll(1h);
+
+  EXPECT_EQ(called, "ab");
+}
+
 TEST_F(Pendings, WhatIsDroppedAfterItsCallbackWasSetIsNotGivenUp) {
   auto client = connect();
   std::promise<std::string> told;
