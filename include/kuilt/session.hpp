@@ -82,7 +82,7 @@ class KUILT_API DurableSession {
   ~DurableSession();
 
   /// Gives the command the next id, and makes both durable. Sends nothing.
-  /// Errors: window_full (1024 ids above the acknowledged ones), busy (16 MiB of commands are
+  /// Errors: window_full (1024 ids from the first unfinished one on), busy (16 MiB of commands are
   /// unfinished), invalid_argument (no room has that name), disk_full, io (a later process may find
   /// the command unfinished, and never submitted).
   Result<RequestId> record(BytesView command, RoomName room = {});
@@ -94,7 +94,8 @@ class KUILT_API DurableSession {
   Pending<Receipt> submit(RequestId id,
                           std::chrono::nanoseconds deadline = ProposeOptions{}.deadline);
   /// Records under an id of the caller's choice and submits, with one write. Repeating it with the
-  /// same command repeats the submit. Ids must rise; gaps are fine.
+  /// same command repeats the submit. Ids must rise, and stay below 2^64-1; gaps are fine, of up to
+  /// 1023 above the first unfinished one.
   /// Errors: those of `record` and `submit`; request_id_reused (the id has another command).
   Pending<Receipt> propose(BytesView command, RequestId id);
   Pending<Receipt> propose(BytesView command, RequestId id, ProposeOptions options);

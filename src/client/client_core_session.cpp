@@ -47,6 +47,8 @@ constexpr std::size_t record_header_bytes = 16;
 
 /// As many as the cluster's session window is by default: a farther id would have to wait there.
 constexpr std::uint64_t unfinished_ids_max = 1024;
+/// There is one above it, for what counts to the next.
+constexpr RequestId request_id_max{~std::uint64_t{0} - 1};
 constexpr std::size_t unfinished_bytes_max = std::size_t{16} << 20;
 constexpr std::size_t bytes_per_command = 64;
 
@@ -140,8 +142,10 @@ RequestId DurableSessionState::floor() const {
 
 Status DurableSessionState::may_record(RequestId id, const RoomName& room,
                                        BytesView command) const {
-  if (id == RequestId(0)) {
-    return Error(ErrorCode::invalid_argument, "request id 0: the first is 1");
+  if (id == RequestId(0) || id > request_id_max) {
+    return Error(
+        ErrorCode::invalid_argument,
+        "request id " + text(id) + ": the first is 1, and the last " + text(request_id_max));
   }
   if (room.size() > wire::room_bytes_max || !wire::is_utf8(room)) {
     return Error(ErrorCode::invalid_argument,
@@ -157,10 +161,12 @@ Status DurableSessionState::may_record(RequestId id, const RoomName& room,
                  "request id " + text(id) + " was acknowledged or passed over: the last one is " +
                      text(begins_.last));
   }
-  if (id.value() - floor().value() > unfinished_ids_max) {
-    return Error(ErrorCode::window_full,
-                 "request id " + text(id) + " is more than " + std::to_string(unfinished_ids_max) +
-                     " above the last that all up to it are acknowledged, " + text(floor()));
+  // With nothing unfinished the floor will be right below it, wherever it is.
+  if (!unfinished_.empty() && id.value() - floor().value() > unfinished_ids_max) {
+    return Error(ErrorCode::window_full, "request id " + text(id) + " is " +
+                                             std::to_string(unfinished_ids_max) +
+                                             " or more above the first unfinished one, " +
+                                             text(floor().next()) + ": acknowledge that one first");
   }
   if (unfinished_bytes_ + cost(room.size(), command.size()) > unfinished_bytes_max) {
     return Error(ErrorCode::busy, Effect::none,

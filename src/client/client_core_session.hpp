@@ -58,8 +58,9 @@ class DurableSessionState {
   [[nodiscard]] RequestId floor() const;
 
   /// Whether a new command may be recorded under `id`.
-  /// Errors: invalid_argument (id 0), request_id_reused (it is unfinished with another command),
-  /// below_floor (it was acknowledged or passed over), window_full, busy (too many bytes).
+  /// Errors: invalid_argument (id 0, or 2^64-1), request_id_reused (it is unfinished with another
+  /// command), below_floor (it was acknowledged or passed over), window_full, busy (too many
+  /// bytes).
   [[nodiscard]] Status may_record(RequestId id, const RoomName& room, BytesView command) const;
   /// Errors: below_floor, invalid_argument (never recorded).
   [[nodiscard]] Status may_submit(RequestId id) const;

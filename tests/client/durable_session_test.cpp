@@ -524,5 +524,31 @@ TEST_F(DurableSessions, ALinkInPlaceOfTheFileIsRefusedByName) {
   EXPECT_TRUE(std::filesystem::is_symlink(link));
 }
 
+TEST_F(DurableSessions, IdsMayBeginAnywhereAndGoOnFromThere) {
+  TinyServer server(log_);
+  auto client = connect(server);
+  auto mine = client.open_session(path_).or_throw();
+
+  EXPECT_EQ(verdict(mine.propose("x", RequestId(5000))), "committed");
+  const auto far = mine.propose("y", RequestId(5000 + 1024)).get();
+  EXPECT_EQ(far.error().code(), ErrorCode::window_full);
+  EXPECT_THAT(far.error().message(), HasSubstr("acknowledge"));
+  EXPECT_EQ(verdict(mine.propose("y", RequestId(5000 + 1023))), "committed");
+  ASSERT_TRUE(mine.acknowledge(RequestId(5000)));
+  ASSERT_TRUE(mine.acknowledge(RequestId(5000 + 1023)));
+  EXPECT_EQ(verdict(mine.propose("z", RequestId(1'000'000))), "committed");
+}
+
+TEST_F(DurableSessions, TheLastIdOfAllIsNeverGivenOut) {
+  TinyServer server(log_);
+  auto client = connect(server);
+  auto mine = client.open_session(path_).or_throw();
+  constexpr std::uint64_t last = ~std::uint64_t{0};
+
+  EXPECT_EQ(verdict(mine.propose("x", RequestId(last))), "invalid_argument/none");
+  EXPECT_EQ(verdict(mine.propose("x", RequestId(last - 1))), "committed");
+  EXPECT_EQ(refusal(mine.record("y")), "invalid_argument");
+}
+
 }  // namespace
 }  // namespace kuilt::testing
