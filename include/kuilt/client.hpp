@@ -133,9 +133,10 @@ class KUILT_API ClusterClient {
 
   /// Opens a session that survives this process, in the file `path`; begins one, if there is no
   /// such file. Waits until a server has admitted this client, `deadline` at most: a session
-  /// belongs to one cluster, and to one history of it.
+  /// belongs to one cluster. Also to one history of it: after a restore it opens, shows what is
+  /// unfinished, and submits nothing before it is renewed.
   /// Errors: session_locked (open already, here or in another process), session_unwritable,
-  /// corrupt, unsupported_format, wrong_cluster, history_differs, no_server, disk_full, io,
+  /// corrupt, unsupported_format, wrong_cluster, no_server, disk_full, io,
   /// stopped, usage (inside a callback). A file that is refused is left as it was.
   [[nodiscard]] Result<DurableSession> open_session(
       const std::string& path, std::chrono::nanoseconds deadline = std::chrono::seconds(15));

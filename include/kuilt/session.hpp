@@ -90,7 +90,8 @@ class KUILT_API DurableSession {
   /// durable that it was: only then can an outcome be lost.
   /// Errors: as `ClusterClient::propose`; and invalid_argument (no such id), below_floor (it was
   /// acknowledged), disk_full, io (nothing was sent), history_differs (the cluster was restored to
-  /// another past), session_expired (see `renew`).
+  /// another past) and session_expired: see `renew`. Where these two are certain, the command is as
+  /// good as never submitted: renew and submit it, don't acknowledge it.
   Pending<Receipt> submit(RequestId id,
                           std::chrono::nanoseconds deadline = ProposeOptions{}.deadline);
   /// Records under an id of the caller's choice and submits, with one write. Repeating it with the
@@ -107,10 +108,11 @@ class KUILT_API DurableSession {
   /// In order of their ids.
   [[nodiscard]] std::vector<Unfinished> unfinished() const;
 
-  /// After session_expired, which comes when a session has not been used for days: goes on in the
-  /// same file under a new session. Commands that were never submitted keep their ids.
+  /// After session_expired, which comes when a session has not been used for days, and after
+  /// history_differs: goes on in the same file under a new session, of the history that the cluster
+  /// has now. Commands that are surely not in the log keep their ids.
   /// Errors: invalid_argument (an id was submitted, and its outcome is lost: find out what became
-  /// of it, in the log for example, and acknowledge it first), no_server, history_differs,
+  /// of it, in the log for example, and acknowledge it first), no_server, stopped,
   /// disk_full, io, usage (inside a callback).
   Status renew(std::chrono::nanoseconds deadline = std::chrono::seconds(15));
 

@@ -80,7 +80,9 @@ Status ProposeSession::finish() {
 }
 
 std::string ProposeSession::way_out(const Error& error) const {
-  if (error.code() != ErrorCode::session_expired) return {};
+  const bool lost =
+      error.code() == ErrorCode::session_expired || error.code() == ErrorCode::history_differs;
+  if (!lost) return {};
   if (session_.unfinished().empty()) {
     return "nothing of " + path_ + " is unfinished: remove it, and repeat the command";
   }

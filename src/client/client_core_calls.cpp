@@ -334,7 +334,7 @@ std::optional<Error> Calls::unfit(const Call& call) const {
   if (call.asked.history.is_none() || call.asked.history == history_) return std::nullopt;
   return Error(ErrorCode::history_differs, call.surely_absent() ? Effect::none : Effect::unknown,
                "the session belongs to history " + call.asked.history.text() +
-                   ", and the cluster has " + history_.text());
+                   ", and the cluster was restored to " + history_.text() + ": renew it");
 }
 
 // The first that both windows let through. A call that is on its way already pays nothing more.

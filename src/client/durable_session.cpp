@@ -26,11 +26,6 @@ Status check_owner(const SessionBegins& ours, const ClusterPlace& place) {
     return Error(ErrorCode::wrong_cluster, "the session belongs to cluster " + ours.cluster.text() +
                                                ", not " + place.cluster.text());
   }
-  if (ours.history != place.history) {
-    return Error(ErrorCode::history_differs,
-                 "the session belongs to history " + ours.history.text() + " of the cluster, " +
-                     "which has been restored to another one, " + place.history.text());
-  }
   return Done{};
 }
 

@@ -217,19 +217,16 @@ TEST_F(DurableSessions, ADamagedFileIsRefusedAndLeftAsItIs) {
   EXPECT_EQ(client.open_session(path_).or_throw().unfinished().size(), 1U);
 }
 
-TEST_F(DurableSessions, AFileOfAnotherClusterOrHistoryIsRefusedByName) {
+TEST_F(DurableSessions, AFileOfAnotherClusterIsRefusedByName) {
   TinyServer server(log_);
   {
     auto client = connect(server);
     static_cast<void>(client.open_session(path_).or_throw());
   }
   TinyServer foreign(log_, Manners{.cluster = "another"});
-  TinyServer restored(log_, Manners{.history = "another"});
   auto foreign_client = connect(foreign);
-  auto restored_client = connect(restored);
 
   EXPECT_EQ(refusal(foreign_client.open_session(path_)), "wrong_cluster");
-  EXPECT_EQ(refusal(restored_client.open_session(path_)), "history_differs");
 }
 
 TEST_F(DurableSessions, WithoutAServerOpeningEndsAtItsDeadline) {
@@ -548,6 +545,30 @@ TEST_F(DurableSessions, TheLastIdOfAllIsNeverGivenOut) {
   EXPECT_EQ(verdict(mine.propose("x", RequestId(last))), "invalid_argument/none");
   EXPECT_EQ(verdict(mine.propose("x", RequestId(last - 1))), "committed");
   EXPECT_EQ(refusal(mine.record("y")), "invalid_argument");
+}
+
+TEST_F(DurableSessions, AfterARestoreTheSessionShowsWhatIsUnfinishedAndIsRenewed) {
+  TinyServer server(log_);
+  RequestId sent;
+  RequestId kept;
+  {
+    auto client = connect(server);
+    auto mine = client.open_session(path_).or_throw();
+    sent = mine.record("sent").or_throw();
+    EXPECT_EQ(verdict(mine.submit(sent)), "committed");
+    kept = mine.record("kept").or_throw();
+  }
+  TinyServer restored(log_, Manners{.history = "another"});
+  auto client = connect(restored);
+  auto mine = client.open_session(path_).or_throw();
+
+  EXPECT_EQ(mine.unfinished().size(), 2U);
+  EXPECT_EQ(verdict(mine.submit(sent)), "history_differs/unknown");
+  EXPECT_EQ(verdict(mine.submit(kept)), "history_differs/none");
+  EXPECT_EQ(refusal(mine.renew()), "invalid_argument");
+  ASSERT_TRUE(mine.acknowledge(sent));
+  ASSERT_TRUE(mine.renew());
+  EXPECT_EQ(verdict(mine.submit(kept)), "committed");
 }
 
 }  // namespace
