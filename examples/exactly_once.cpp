@@ -12,7 +12,11 @@ int main(int argc, char** argv) {
   auto client = kuilt::ClusterClient::connect(servers).or_throw();
   auto mine = client.open_session(argv[1]).or_throw();
   const auto settle = [&](kuilt::RequestId id) {
-    const auto outcome = mine.submit(id).get();
+    auto outcome = mine.submit(id).get();
+    if (!outcome && outcome.error().code() == kuilt::ErrorCode::session_expired) {
+      mine.renew().or_throw();  // After a week without use. Not while an outcome is lost.
+      outcome = mine.submit(id).get();
+    }
     const bool unknown = !outcome && outcome.error().effect() == kuilt::Effect::unknown;
     if (unknown) return;  // It stays unfinished: the next run asks again.
     const char* known = !outcome ? "refused" : outcome->duplicate ? "duplicate" : "committed";

@@ -5,6 +5,9 @@
 //   auto id = mine.record("action:move=2").or_throw();   // durable; nothing is sent yet
 //   settle(id, mine.submit(id).get());                   // writes the outcome down, then
 //                                                        // mine.acknowledge(id)
+//
+// Not to be acknowledged: an outcome that is unknown (submit it again later), session_expired and
+// history_differs (mine.renew(), and submit it again). See examples/exactly_once.cpp.
 #pragma once
 
 #include <chrono>
