@@ -137,7 +137,7 @@ class KUILT_API ClusterClient {
   /// unfinished, and submits nothing before it is renewed.
   /// Errors: session_locked (open already, here or in another process), session_unwritable,
   /// corrupt, unsupported_format, wrong_cluster, no_server, disk_full, io,
-  /// stopped, usage (inside a callback). A file that is refused is left as it was.
+  /// stopped, usage (inside a callback or selector). A file that is refused is left as it was.
   [[nodiscard]] Result<DurableSession> open_session(
       const std::string& path, std::chrono::nanoseconds deadline = std::chrono::seconds(15));
   /// The same over a store of the caller's.
@@ -160,9 +160,10 @@ class KUILT_API ClusterClient {
   std::size_t poll(std::chrono::nanoseconds budget = {});
 
   /// Ends every pending call (cancelled if nothing of it was sent, else stopped and unknown), every
-  /// observer, and every link. Returns when that is done and no callback runs any more (but the one
-  /// that it was called from). May be repeated. With Dispatch::poll, later polls run what is due by
-  /// then.
+  /// observer, and every link. Returns when that is done and no callback runs any more. Inside a
+  /// callback it does not wait for the others: what is due by then runs behind that one. Inside a
+  /// selector it waits for nothing. May be repeated. With Dispatch::poll, later polls run what is
+  /// due by then.
   void stop();
 
  private:

@@ -36,8 +36,8 @@ struct EndpointChoice {
 /// Answers which of the candidates, by its place. A place beyond the last leaves the turn to round
 /// robin, and is told as an event. Servers' own hints come first, and are not asked for.
 ///
-/// Threads: the client's thread of links, which must not be kept waiting. One that throws ends the
-/// process with its name.
+/// Threads: the client's thread of links, which must not be kept waiting: `get` and `open_session`
+/// answer usage in there, `stop` only begins to. One that throws ends the process with its name.
 /// Ownership: each client has a copy, and so the copy's own state: what it captures by value.
 using EndpointSelector = std::function<std::size_t(const EndpointChoice&)>;
 

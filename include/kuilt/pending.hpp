@@ -33,7 +33,8 @@ class KUILT_API Callbacks {
   virtual ~Callbacks() = default;
   /// False: it will never run, and was freed.
   virtual bool run(const char* name, std::function<void()> callback) = 0;
-  /// Whether the caller is inside one of them.
+  /// Whether the caller is inside one of them, or on the thread of the links: what it waited for
+  /// would wait for it.
   [[nodiscard]] virtual bool here() const = 0;
 };
 
@@ -83,7 +84,7 @@ class PendingState final : public PendingCore {
     if (!done() && inside_callback()) {
       return Error(
           ErrorCode::usage, Effect::unknown,
-          "get() inside a callback would hold up the callbacks it may wait for; use then()");
+          "get() inside a callback or selector would hold up what it may wait for; use then()");
     }
     wait();
     return *result_;
@@ -140,8 +141,8 @@ class [[nodiscard]] Pending {
   ~Pending() { drop(); }
 
   /// Waits for the result. It stays, and may be asked for again.
-  /// Errors: usage (inside a callback, before it is there; the call itself goes on), and those of
-  /// the call.
+  /// Errors: usage (inside a callback or selector, before it is there; the call itself goes on),
+  /// and those of the call.
   Result<T> get() { return state_->get(); }
   /// Waits no longer than `timeout`. Nothing, if there is no result by then; the call goes on.
   [[nodiscard]] std::optional<Result<T>> get_for(std::chrono::nanoseconds timeout) {

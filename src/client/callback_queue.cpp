@@ -34,7 +34,18 @@ bool CallbackQueue::run(const char* name, std::function<void()> callback) {
 
 bool CallbackQueue::here() const {
   const std::lock_guard lock(mutex_);
-  return worker_ == std::this_thread::get_id();
+  const auto thread = std::this_thread::get_id();
+  return worker_ == thread || links_ == thread;
+}
+
+void CallbackQueue::set_links(std::thread::id thread) {
+  const std::lock_guard lock(mutex_);
+  links_ = thread;
+}
+
+bool CallbackQueue::on_links() const {
+  const std::lock_guard lock(mutex_);
+  return links_ == std::this_thread::get_id();
 }
 
 std::size_t CallbackQueue::poll(Duration budget) {

@@ -33,6 +33,9 @@ class CallbackQueue final : public detail::Callbacks,
   ~CallbackQueue() override;
   bool run(const char* name, std::function<void()> callback) override;
   [[nodiscard]] bool here() const override;
+  /// The thread of the links, where selectors run; none, before it begins and when it has ended.
+  void set_links(std::thread::id thread);
+  [[nodiscard]] bool on_links() const;
 
   /// Runs what waits until nothing does or the budget is spent, but one at least; how many. None on
   /// a queue with a thread, inside a callback, or while another thread polls.
@@ -59,6 +62,7 @@ class CallbackQueue final : public detail::Callbacks,
   bool stopping_ = false;
   bool dropped_ = false;
   std::thread::id worker_;  ///< Where callbacks run now.
+  std::thread::id links_;
   Clock::time_point budget_ends_ = Clock::time_point::max();
   std::thread thread_;
   std::mutex join_mutex_;  ///< Of those who wait for the thread to end.

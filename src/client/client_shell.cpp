@@ -90,18 +90,25 @@ ClientShell::ClientShell(const client::ClientOptions& core, ClientOptions option
 ClientShell::~ClientShell() { stop(); }
 
 void ClientShell::start() {
-  thread_ = std::thread([this] { loop_.run(); });
+  thread_ = std::thread([this] {
+    callbacks_->set_links(std::this_thread::get_id());
+    loop_.run();
+    callbacks_->set_links({});  // A later thread may get the same id.
+  });
   post(client::Tick{});
 }
 
+void ClientShell::begin_to_stop() {
+  const std::lock_guard lock(mutex_);
+  // Together: whatever was taken before is in front of the Stop, and nothing comes after it.
+  if (!std::exchange(stopped_, true)) gather({client::Stop{}, nullptr});
+}
+
 void ClientShell::stop() {
+  if (callbacks_->on_links()) return begin_to_stop();  // A thread can't wait for itself.
   {
     const std::lock_guard stop_lock(stop_mutex_);
-    {
-      const std::lock_guard lock(mutex_);
-      // Together: whatever was taken before is in front of the Stop, and nothing comes after it.
-      if (!std::exchange(stopped_, true)) gather({client::Stop{}, nullptr});
-    }
+    begin_to_stop();
     if (thread_.joinable()) thread_.join();
   }
   callbacks_->stop();
@@ -150,7 +157,7 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::failed(Error error) {
 Result<ClusterPlace> ClientShell::await_cluster(Duration deadline) {
   if (callbacks_->here()) {
     return Error(ErrorCode::usage, Effect::none,
-                 "waiting for a server inside a callback would hold up the other callbacks");
+                 "waiting for a server inside a callback or selector would hold up all others");
   }
   const auto state = std::make_shared<PendingState<ClusterPlace>>(callbacks_, nullptr);
   {

@@ -87,6 +87,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
     std::uint64_t left = 0;  ///< With an UnobserveCall only: the observe's number.
   };
 
+  void begin_to_stop();
   void post(client::Input input);
   /// Pre: `mutex_` is held.
   void gather(Gathered one);

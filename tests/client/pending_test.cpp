@@ -461,6 +461,30 @@ TEST_F(Pendings, AClientDestroyedInsideItsCallbackCallsNothingMore) {
   EXPECT_FALSE(called);
 }
 
+TEST_F(Pendings, WhatIsDueWhenAClientStopsInACallbackRunsBehindThatOne) {
+  auto client = connect_to(silent_);
+  std::promise<void> may_stop;
+  std::promise<std::string> told;
+  bool stopped = false;
+  auto refused = client.propose("", {.deadline = 0ms});
+  auto sent = client.propose("sent");
+  sent.then([&](const Result<Receipt>& end) {
+    told.set_value(verdict(end) + (stopped ? ", when it was stopped" : ""));
+  });
+  refused.then([&](const Result<Receipt>&) {
+    may_stop.get_future().wait();
+    client.stop();
+    stopped = true;
+  });
+  EXPECT_TRUE(comes_true([&] { return log_.size() == 1; }));
+
+  may_stop.set_value();
+
+  auto answer = told.get_future();
+  ASSERT_EQ(answer.wait_for(patience), std::future_status::ready);
+  EXPECT_EQ(answer.get(), "stopped/unknown, when it was stopped");
+}
+
 TEST_F(Pendings, AMovedClientGoesOnAndTheOneAssignedToStops) {
   auto first = connect();
   auto second = connect_to(silent_);

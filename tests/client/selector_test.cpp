@@ -142,6 +142,30 @@ TEST(ClusterEndpoints, TwoClientsMadeFromOneSelectorBothGetItsFirstChoice) {
   EXPECT_EQ(first_server(endpoints, options), second.url());
 }
 
+TEST(ClusterEndpoints, ASelectorThatWouldWaitForItsOwnThreadIsToldSo) {
+  std::promise<ClusterClient*> made;
+  std::promise<std::vector<ErrorCode>> told;
+  kuilt::ClientOptions options;
+  options.selector = [&, asked = false](const EndpointChoice&) mutable -> std::size_t {
+    if (std::exchange(asked, true)) return 0;
+    ClusterClient& client = *made.get_future().get();
+    auto pending = client.propose("x");
+    const ErrorCode of_get = pending.get().error().code();
+    const auto opened = client.open_session(::testing::TempDir() + "kuilt-selector-session");
+    client.stop();  // Begins it.
+    told.set_value({of_get, opened.error().code()});
+    return 0;
+  };
+  auto client = ClusterClient::connect({"ws://127.0.0.1:1"}, options).or_throw();
+  auto waiting = client.propose("y");
+  made.set_value(&client);
+
+  auto answer = told.get_future();
+  ASSERT_EQ(answer.wait_for(patience), std::future_status::ready);
+  EXPECT_THAT(answer.get(), ::testing::ElementsAre(ErrorCode::usage, ErrorCode::usage));
+  EXPECT_EQ(waiting.get().error().code(), ErrorCode::cancelled);
+}
+
 TEST(ClusterEndpointsDeath, ASelectorThatThrowsEndsTheProcessWithItsName) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(
