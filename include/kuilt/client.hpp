@@ -156,7 +156,8 @@ class KUILT_API ClusterClient {
 
   /// Dispatch::poll: runs callbacks that are due, in their order, on the calling thread. Never
   /// waits for one. Begins no other once `budget` is spent, but runs at least one. How many it ran:
-  /// none with Dispatch::thread, inside a callback, or while another thread polls.
+  /// none with Dispatch::thread, inside a callback, or while another thread polls. After `stop`,
+  /// poll until it ran none: coroutines that wait go on there, to their end, or never.
   std::size_t poll(std::chrono::nanoseconds budget = {});
 
   /// Ends every pending call (cancelled if nothing of it was sent, else stopped and unknown), every
