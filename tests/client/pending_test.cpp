@@ -294,6 +294,25 @@ TEST_F(Pendings, AnAsioWaitOnAStoppedClientCompletes) {
   EXPECT_TRUE(completed);
 }
 
+TEST_F(Pendings, AnAsioContextMayBeDestroyedBeforeTheClient) {
+  auto client = connect_to(silent_);
+  auto held = std::make_shared<int>(7);
+  const std::weak_ptr<int> watched = held;
+  std::atomic<int> committed = 0;
+  {
+    net::io_context context;
+    async_wait(client.propose("waited for"),
+               net::bind_executor(context, [held = std::move(held)](const Result<Receipt>&) {}));
+    net::co_spawn(context, propose_in(client, 1, committed), net::detached);
+    context.poll();
+    EXPECT_FALSE(watched.expired());
+  }
+
+  EXPECT_TRUE(watched.expired());
+  client.stop();
+  EXPECT_EQ(committed, 0);
+}
+
 // Dropped, given up, moved.
 
 TEST_F(Pendings, WhatIsDroppedBeforeItIsSentIsNotSent) {
