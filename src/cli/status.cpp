@@ -23,8 +23,8 @@ constexpr auto notes = R"(Examples:
   kuilt status -o json                                one object per server and line
 
 Asks the admin listeners, which are loopback by default: run it on the servers' own machines.
-Exit status: 0 all is well · 3 no server answers · 8 degraded (a server is missing, or no leader) ·
-130 interrupted (--watch).)";
+Exit status: 0 all is well · 3 no server answers · 8 degraded (a server or a link between two is
+missing, or there is no leader) · 130 interrupted (--watch).)";
 
 struct Row {
   std::string address;
@@ -107,11 +107,16 @@ Verdict verdict_on(const std::vector<Row>& rows) {
   std::size_t up = 0;
   std::uint64_t voters = 0;
   std::string leader;
+  std::string apart;
   std::uint64_t term = 0;
   for (const Row& row : rows) {
     if (!row.answer) continue;
     up += 1;
     voters = std::max(voters, row.answer->voters);
+    if (row.answer->peers_linked + 1 < row.answer->voters) {
+      apart = row.answer->name + " has links to " + std::to_string(row.answer->peers_linked) +
+              " of " + std::to_string(row.answer->voters - 1) + " other servers";
+    }
     if (!row.answer->leader.empty() && row.answer->term >= term) {
       leader = row.answer->leader;
       term = row.answer->term;
@@ -122,6 +127,7 @@ Verdict verdict_on(const std::vector<Row>& rows) {
   if (up == 0) return {"down: none of " + asked + " servers answers", none_answers};
   if (leader.empty()) return {"degraded: no leader; " + answers, degraded};
   if (up < rows.size()) return {"degraded: leader " + leader + ", but only " + answers, degraded};
+  if (!apart.empty()) return {"degraded: leader " + leader + ", but " + apart, degraded};
   return {"well: leader " + leader + " in term " + std::to_string(term) + "; " + answers +
               ", the cluster has " + std::to_string(voters),
           0};

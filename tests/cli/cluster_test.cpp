@@ -206,6 +206,18 @@ TEST(ThreeServers, WithoutAMajorityAProposalWaitsToItsDeadlineAndSaysWhatIsKnown
   EXPECT_THAT(status.out, HasSubstr("degraded: "));
 }
 
+TEST(ThreeServers, OneThatMissesALinkIsDegradedThoughItAloneWasAsked) {
+  Servers servers(3);
+  const LocalServer& leader = servers->servers().at(servers.leader());
+  const auto status = [&] { return kuilt({"status", "--admin", leader.admin_address}); };
+  ASSERT_TRUE(await([&] { return status().status == 0; }));
+
+  servers->signal((servers.leader() + 1) % 3, SIGKILL).or_throw();
+
+  ASSERT_TRUE(await([&] { return status().status == 8; }));
+  EXPECT_THAT(status().out, HasSubstr("but " + leader.name + " has links to 1 of 2 other servers"));
+}
+
 TEST(LocalClusterTest, WaitingForALeaderEndsWithTheWordsOfAServerThatEnded) {
   const TemporaryFolder folder;
   auto cluster =
