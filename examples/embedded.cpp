@@ -5,7 +5,7 @@
 #include "kuilt/server.hpp"
 
 int main() {
-  auto cluster = kuilt::ServerCluster::in_process({.voters = 3, .directory = ""}).or_throw();
+  auto cluster = kuilt::ServerCluster::in_process({.voters = 3}).or_throw();
   cluster.start().or_throw();
   auto client = kuilt::ClusterClient::connect(cluster.endpoints()).or_throw();
   auto seen = client.observe(kuilt::from_start).or_throw();

@@ -26,6 +26,7 @@ packages_test=(
   make pkg-config                    # a consumer of the package
   systemd man-db python3-yaml        # what judges the unit, the man page, compose.yaml
   zsh fish                           # completion is tried in the shells that it is for
+  doxygen                            # the reference of the public headers
 )
 
 say() { printf '\n== %s\n' "$*"; }

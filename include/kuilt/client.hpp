@@ -26,7 +26,7 @@
 #include "kuilt/types.hpp"
 
 namespace kuilt {
-
+/// What has happened to a link.
 enum class ClientEventKind : std::uint8_t {
   connected,     ///< A server has admitted this client; `text` is its name.
   disconnected,  ///< The link has ended; `text` says why. Another server is tried.
@@ -48,21 +48,22 @@ enum class Dispatch : std::uint8_t {
   thread,  ///< On a thread of the library.
   poll,    ///< In `ClusterClient::poll`, and nowhere else.
 };
-
+/// How a client behaves. Every field may be left as it is.
 struct ClientOptions {
   std::string name = {};    ///< Who this client says it is. At most 128 bytes of UTF-8.
   std::string token = {};   ///< Proves it, where servers require a proof. At most 1024 bytes.
   std::uint32_t links = 1;  ///< To distinct servers. Beyond the first they stand by.
   bool json = false;        ///< Speak kuilt.v1.json, to watch the conversation.
-  std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(3);
-  std::chrono::nanoseconds silence_max = std::chrono::seconds(3);
-  std::chrono::nanoseconds dial_timeout = std::chrono::seconds(3);
-  EndpointSelector selector = {};  ///< Unset: round robin, from the first endpoint on.
-  Dispatch dispatch = Dispatch::thread;
-  std::function<void(const ClientEvent&)> on_event = {};
+  std::chrono::nanoseconds attempt_timeout = std::chrono::seconds(3);  ///< Then it is repeated.
+  std::chrono::nanoseconds silence_max = std::chrono::seconds(3);      ///< Then a link is given up.
+  std::chrono::nanoseconds dial_timeout = std::chrono::seconds(3);     ///< From dial to welcome.
+  EndpointSelector selector = {};        ///< Unset: round robin, from the first endpoint on.
+  Dispatch dispatch = Dispatch::thread;  ///< Where callbacks run.
+  std::function<void(const ClientEvent&)> on_event = {};  ///< A callback like any other.
 };
+/// What is observed.
 struct ObserveOptions {
-  RoomName room = {};
+  RoomName room = {};  ///< The default room, if it is empty.
 };
 
 namespace detail {

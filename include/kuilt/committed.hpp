@@ -54,9 +54,11 @@ struct KUILT_API ResumeToken {
   /// Reads what `text()` wrote. Nothing, if it is anything else.
   [[nodiscard]] static std::optional<ResumeToken> parse(std::string_view text);
 };
-
+/// See `from_start`.
 struct FromStart {};
+/// See `from_now`.
 struct FromNow {};
+/// See `from_index`.
 struct FromIndex {
   Index index;
 };

@@ -85,7 +85,7 @@ struct ErrorInfo {
   std::string_view meaning;  ///< One sentence.
   std::string_view way_out;  ///< What to do next.
 };
-
+/// All of them, by their codes.
 inline constexpr std::array error_table = {
     ErrorInfo{ErrorCode::usage, "usage", Effect::none, 2,
               "A flag, key or argument of the command line is unknown or malformed.",
@@ -239,8 +239,8 @@ inline constexpr std::array error_table = {
   }
   return error_table.front();
 }
+/// As in the table.
 [[nodiscard]] constexpr std::string_view name_of(ErrorCode code) { return info(code).name; }
-
 /// The code with that number or name; nothing, if there is none.
 [[nodiscard]] constexpr std::optional<ErrorCode> error_code_of(std::uint64_t number) {
   for (const ErrorInfo& row : error_table) {

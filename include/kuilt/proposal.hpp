@@ -14,7 +14,7 @@ namespace kuilt {
 struct ProposeOptions {
   std::chrono::nanoseconds deadline =
       std::chrono::seconds(15);  ///< From the call; for all attempts.
-  RoomName room = {};
+  RoomName room = {};            ///< Where it will be seen.
 };
 
 /// Success of a proposal: the command is in the log at (index, term), once, for good.

@@ -96,8 +96,8 @@ class [[nodiscard]] Result {
  private:
   std::variant<T, Error> state_;
 };
-
+/// Success without a value.
 struct Done {};
-using Status = Result<Done>;
+using Status = Result<Done>;  ///< Done, or why not.
 
 }  // namespace kuilt

@@ -21,38 +21,38 @@ namespace kuilt {
 
 /// One founding member: its name, and where the other servers reach it ("host:port").
 struct FoundingMember {
-  std::string name;
-  std::string peer_address;
+  std::string name = {};          ///< Unique in its cluster.
+  std::string peer_address = {};  ///< "host:port", as the others reach it.
 };
 
 /// Everything about one server that is its own affair. What decides about proposals is not here:
 /// it is replicated (docs/ARCHITECTURE.md, "Founding").
 struct ServerOptions {
-  std::string name = "a";
+  std::string name = "a";                       ///< What people call it; unique.
   std::string data = "./kuilt-data";            ///< Directory; made if it is missing.
   std::string listen = "127.0.0.1:7400";        ///< For clients. Port 0 picks a free one.
-  std::vector<std::string> listen_also;         ///< More for clients; the limits hold for all.
+  std::vector<std::string> listen_also = {};    ///< More for clients; the limits hold for all.
   std::string peer_listen = "127.0.0.1:7401";   ///< For the other servers.
   std::string admin_listen = "127.0.0.1:7402";  ///< Health and metrics. Empty: none.
   /// What clients are told instead of `listen`, "ws://host:port". One for all listeners.
-  std::string advertise;
-  std::vector<FoundingMember> found;       ///< Empty: a new directory founds a cluster of one.
-  std::string secret_file;                 ///< Needed as soon as there is another server.
-  std::vector<std::string> allow_origins;  ///< Besides the same origin.
-  std::vector<std::string> allow_hosts;    ///< Besides loopback names and the own address.
-  bool insecure_clients = false;  ///< Serve unproven clients on a listener that is not loopback.
-  std::size_t clients_max = 10'000;
-  std::size_t shards = 0;  ///< Threads for clients; 0: max(1, cores − 2).
-  Duration heartbeat_interval = std::chrono::milliseconds(50);
-  Duration election_timeout_min = std::chrono::milliseconds(300);
-  Duration election_timeout_max = std::chrono::milliseconds(600);
-  Duration client_heartbeat_interval = std::chrono::seconds(1);
-  Duration founding_timeout = std::chrono::seconds(0);  ///< 0: waits for the others for ever.
-  std::uint64_t segment_bytes = std::uint64_t{64} << 20;
+  std::string advertise = {};
+  std::vector<FoundingMember> found = {};       ///< Empty: a new directory founds a cluster of one.
+  std::string secret_file = {};                 ///< Needed as soon as there is another server.
+  std::vector<std::string> allow_origins = {};  ///< Besides the same origin.
+  std::vector<std::string> allow_hosts = {};    ///< Besides loopback names and the own address.
+  bool insecure_clients = false;     ///< Serve unproven clients on a listener that is not loopback.
+  std::size_t clients_max = 10'000;  ///< Links; more are told too_many_clients.
+  std::size_t shards = 0;            ///< Threads for clients; 0: max(1, cores − 2).
+  Duration heartbeat_interval = std::chrono::milliseconds(50);     ///< Of a leader, to servers.
+  Duration election_timeout_min = std::chrono::milliseconds(300);  ///< Of silence, then it stands.
+  Duration election_timeout_max = std::chrono::milliseconds(600);  ///< Drawn in between.
+  Duration client_heartbeat_interval = std::chrono::seconds(1);    ///< To each client.
+  Duration founding_timeout = std::chrono::seconds(0);    ///< 0: waits for the others for ever.
+  std::uint64_t segment_bytes = std::uint64_t{64} << 20;  ///< Of one file of the log.
   /// Told of what an operator wants to know, a line each: whom founding waits for, peers that were
   /// refused, a disk that is filling up, who leads. Called on library threads, one at a time; must
   /// not call back.
-  std::function<void(const std::string&)> on_news;
+  std::function<void(const std::string&)> on_news = {};
 };
 
 /// Done, or an error that names the option, its value and its limit. `open` asks it first.
@@ -61,10 +61,10 @@ struct ServerOptions {
 
 /// How `ServerCluster::in_process` is made.
 struct InProcessOptions {
-  std::size_t voters = 3;
+  std::size_t voters = 3;  ///< Named "a", "b", ...
   /// Each voter's data in a folder below it; made if need be, its parent must exist. What an
   /// earlier cluster left there goes on. Empty: in memory only.
-  std::string directory;
+  std::string directory = {};
 };
 
 /// What one server knows of itself and of the cluster, a few milliseconds old at most.

@@ -106,7 +106,7 @@ using BootId = Id<struct BootIdTag>;        ///< One start of one server process
 
 /// Monotonic time as the driver read it. Pure layers never read a clock: time arrives as data.
 using Duration = std::chrono::nanoseconds;
-using Instant = std::chrono::time_point<struct MonotonicClock, Duration>;
+using Instant = std::chrono::time_point<struct MonotonicClock, Duration>;  ///< Of it.
 
 /// Log time: nanoseconds of leader time since the founding. No wall clock is in it.
 using LogTime = Number<struct LogTimeTag>;

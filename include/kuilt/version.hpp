@@ -3,6 +3,6 @@
 
 namespace kuilt {
 
-inline constexpr const char* version = "0.1.0";
+inline constexpr const char* version = "0.1.0";  ///< MAJOR.MINOR.PATCH.
 
 }  // namespace kuilt
