@@ -31,7 +31,7 @@ BANNED_WHEN_PURE = re.compile(
     r"|<iostream>|<fstream>|<filesystem>|<unistd\.h>|<fcntl\.h>|<sys/|_clock::now|random_device"
     r"|\bsleep|\bgetenv\b")
 # The one header for users who have an Asio of their own.
-ASIO_INCLUDE = re.compile(r"#include <(boost/)?asio/\w+\.hpp>")
+ASIO_INCLUDE = re.compile(r"#include <(boost/)?asio/[\w/]+\.hpp>")
 PUBLIC_INCLUDE = re.compile(r'#include (<\w+>|"kuilt/[\w/]+\.hpp")')
 INCLUDE = re.compile(r'\s*#include "([\w/]+)\.(?:hpp|h|pb\.h)"')
 

@@ -155,7 +155,8 @@ class [[nodiscard]] Pending {
   /// `co_await pending` gives the result. The coroutine goes on at once if it is there already, and
   /// else where the client's callbacks run: on their thread, or inside `poll`. Destroying the
   /// coroutine there while it waits gives the call up. One coroutine at a time. If the client is
-  /// destroyed first, it never goes on: with Dispatch::poll, poll until nothing is due after `stop`.
+  /// destroyed first, it never goes on: with Dispatch::poll, poll until nothing is due after
+  /// `stop`.
   auto operator co_await() { return detail::PendingAwaiter<T>(state_); }
   /// Gives the call up: nothing more is sent. Its result, soon, is `cancelled` if nothing was sent
   /// at all; else its effect is unknown, for it may happen all the same.
