@@ -1,9 +1,10 @@
 #include "server/apply_thread.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <iterator>
 #include <utility>
+
+#include "cluster/application.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -13,21 +14,7 @@ constexpr std::size_t round_bytes_max = std::size_t{256} << 10;
 // Of results that wait to be told: beyond it the state machine waits for the core.
 constexpr std::size_t untold_bytes_max = std::size_t{1} << 20;
 constexpr std::size_t result_overhead = 64;
-constexpr std::size_t refusal_bytes_max = 1024;
 constexpr Duration retry_interval = std::chrono::milliseconds(5);
-
-/// What the application's code threw; nothing, if it did not.
-template <class Call>
-std::optional<std::string> thrown_by(Call call) {
-  try {
-    call();
-    return std::nullopt;
-  } catch (const std::exception& error) {
-    return std::string(error.what());
-  } catch (...) {
-    return "something that is no std::exception";
-  }
-}
 
 }  // namespace
 
@@ -117,19 +104,19 @@ bool ApplyThread::apply_some() {
 }
 
 bool ApplyThread::apply(const raft::Entry& entry) {
-  const auto seen = log_entry_of(entry);
-  const std::string place = "entry " + std::to_string(entry.at.index.value());
+  const auto seen = cluster::log_entry_of(entry);
   if (!seen) {
-    fail(Error(ErrorCode::corrupt, place + ": " + seen.error().message()));
+    fail(Error(ErrorCode::corrupt,
+               "entry " + std::to_string(entry.at.index.value()) + ": " + seen.error().message()));
     return false;
   }
   if (!*seen) return true;  // No command.
-  Bytes result;
-  if (const auto thrown = thrown_by([&] { result = machine_.apply(**seen); })) {
-    fail(Error(ErrorCode::apply_failed, "apply of " + place + " threw: " + *thrown));
+  auto result = cluster::apply(machine_, **seen);
+  if (!result) {
+    fail(result.error());
     return false;
   }
-  keep(entry.at.index, std::move(result));
+  keep(entry.at.index, *std::move(result));
   return true;
 }
 
@@ -148,7 +135,8 @@ void ApplyThread::answer_questions() {
   if (failed_) return;
   cluster::Verdicts verdicts;
   for (const cluster::AdmissionQuestion& question : questions_that_are_due()) {
-    verdicts.verdicts.push_back({question.number, refusal_of(question)});
+    verdicts.verdicts.push_back(
+        {question.number, cluster::refusal_of(machine_, question.author, question.command)});
   }
   if (!verdicts.verdicts.empty()) events_.to_core(std::move(verdicts));
 }
@@ -161,16 +149,6 @@ std::vector<cluster::AdmissionQuestion> ApplyThread::questions_that_are_due() {
                                               std::move_iterator(first_early));
   questions_.erase(questions_.begin(), first_early);
   return due;
-}
-
-std::optional<std::string> ApplyThread::refusal_of(const cluster::AdmissionQuestion& question) {
-  Status status = Done{};
-  const auto thrown =
-      thrown_by([&] { status = machine_.admit(question.author, question.command); });
-  if (!thrown && status) return std::nullopt;
-  std::string refusal = thrown ? "admit threw: " + *thrown : status.error().message();
-  if (refusal.size() > refusal_bytes_max) refusal.resize(refusal_bytes_max);
-  return refusal;
 }
 
 void ApplyThread::tell() {

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -56,7 +55,6 @@ class ApplyThread {
   void keep(Index index, Bytes result);
   void answer_questions();
   [[nodiscard]] std::vector<cluster::AdmissionQuestion> questions_that_are_due();
-  [[nodiscard]] std::optional<std::string> refusal_of(const cluster::AdmissionQuestion& question);
   void tell();
   void fail(const Error& error);
 

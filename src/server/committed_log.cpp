@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "kuilt/detail/check.hpp"
-#include "wire/entry.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -15,24 +14,6 @@ constexpr Duration retry_interval = std::chrono::milliseconds(5);
 constexpr Duration wait_max = std::chrono::hours(1);  // At once: far, and free of overflow.
 
 }  // namespace
-
-Result<std::optional<LogEntry>> log_entry_of(const raft::Entry& entry) {
-  if (entry.kind != raft::EntryKind::command) return std::optional<LogEntry>();
-  const auto command = wire::decode_command(entry);
-  if (!command) return Error(command.error());
-  LogEntry seen{.index = entry.at.index,
-                .term = entry.at.term,
-                .command = {},
-                .author = std::string(command->author),
-                .request_id = command->request_id,
-                .log_time = command->log_time,
-                .room = std::string(command->room)};
-  if (!command->body.empty()) {
-    const auto offset = static_cast<std::size_t>(command->body.data() - entry.stored.data());
-    seen.command = entry.stored.slice(offset, command->body.size());
-  }
-  return std::optional(std::move(seen));
-}
 
 CommittedLog::CommittedLog(storage::RaftStorage& log, const cluster::FeedBoot& boot)
     : tail_(boot.base, boot.terms, boot.digests.through()), log_(&log) {}

@@ -11,16 +11,11 @@
 
 #include "cluster/committed_tail.hpp"
 #include "cluster/feed.hpp"
-#include "kuilt/committed.hpp"
 #include "kuilt/result.hpp"
 #include "server/clock.hpp"
 #include "storage/raft_storage.hpp"
 
 namespace kuilt::server {
-
-/// What an observer sees of an entry; nothing, if it is no command.
-/// Errors: bad_frame (bytes that are no entry).
-[[nodiscard]] Result<std::optional<LogEntry>> log_entry_of(const raft::Entry& entry);
 
 /// Each reader keeps an index of its own and asks for what follows it: the last entries come from
 /// memory, which is bounded, the others from the file. While nobody reads, nothing is kept.

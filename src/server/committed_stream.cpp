@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cluster/application.hpp"
+
 namespace kuilt {
 namespace {
 
@@ -13,7 +15,7 @@ Status CommittedStream::Impl::fill(Instant deadline) {
   const auto entries = log->await(read, ahead_bytes_max, deadline);
   if (!entries) return Error(entries.error());
   for (const raft::Entry& entry : *entries) {
-    auto seen = server::log_entry_of(entry);
+    auto seen = cluster::log_entry_of(entry);
     if (!seen) return std::move(seen).error();
     if (*seen) pieces.emplace_back(CommittedEntry{**std::move(seen)});
   }
