@@ -7,7 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include "kuilt/detail/overloaded.hpp"
-#include "wire/utf8.hpp"
+#include "wire/room_name.hpp"
 
 namespace kuilt::detail {
 namespace {
@@ -46,16 +46,6 @@ wire::ObserveFrom on_wire(const From& from) {
 }
 
 /// What every server would refuse, and with it the whole frame that it stands in.
-Status check_room(const RoomName& room) {
-  if (room.size() > wire::room_bytes_max) {
-    return Error(ErrorCode::invalid_argument, "the room's name has " + std::to_string(room.size()) +
-                                                  " bytes, the limit is " +
-                                                  std::to_string(wire::room_bytes_max));
-  }
-  if (wire::is_utf8(room)) return Done{};
-  return Error(ErrorCode::invalid_argument, "the room's name is not UTF-8");
-}
-
 ClientEventKind public_kind(client::EventKind kind) {
   switch (kind) {
     case client::EventKind::connected: return ClientEventKind::connected;
@@ -129,7 +119,7 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(client::ProposeCall 
     return failed(certain ? std::move(refusal) : client::in_doubt(refusal));
   };
   asked.deadline = clock_now() + bounded(deadline);
-  if (Status sound = check_room(asked.room); !sound) return refuse(std::move(sound).error());
+  if (Status sound = wire::check_room(asked.room); !sound) return refuse(std::move(sound).error());
   const std::lock_guard lock(mutex_);
   if (stopped_) {
     return refuse(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
@@ -189,7 +179,7 @@ void ClientShell::tell_place() {
 Result<std::shared_ptr<Subscription>> ClientShell::observe(
     const From& from, const RoomName& room, std::function<void(const Committed&)> callback,
     std::function<void(const Error&)> on_end) {
-  if (Status sound = check_room(room); !sound) return std::move(sound).error();
+  if (Status sound = wire::check_room(room); !sound) return std::move(sound).error();
   const std::lock_guard lock(mutex_);
   if (stopped_) return Error(ErrorCode::stopped, Effect::none, "the client was stopped");
   if (rooms_.contains(room)) {
