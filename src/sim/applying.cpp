@@ -3,22 +3,21 @@
 #include <algorithm>
 #include <utility>
 
-#include "wire/entry.hpp"
+#include "cluster/application.hpp"
 
 namespace kuilt::sim {
 namespace {
 
 // Of one round; small, so that a run has many.
 constexpr std::size_t round_bytes_max = 2000;
-constexpr std::uint64_t refusal_percent = 40;  // Of what is admitted at times.
 
 }  // namespace
 
-Applying::Applying(Scene& scene, const cluster::FeedBoot& boot, Rng rng, ApplyingOwner owner)
+Applying::Applying(Scene& scene, const cluster::FeedBoot& boot, ApplyingOwner owner)
     : scene_(scene),
-      rng_(rng),
       owner_(std::move(owner)),
       tail_(boot.base, boot.terms, boot.digests.through()),
+      machine_(scene.machines.make()),
       applied_(boot.base.index),
       told_(applied_) {
   tail_.keep(scene_.plan.feed.ring_bytes_max);
@@ -73,14 +72,28 @@ void Applying::apply_some() {
 void Applying::apply(const std::vector<raft::Entry>& entries) {
   for (const raft::Entry& entry : entries) {
     applied_ = entry.at.index;
-    if (entry.kind != raft::EntryKind::command) continue;
-    const auto command = wire::decode_command(entry);
-    results_.push_back({applied_, state_.apply(command->body)});
+    const auto command = cluster::log_entry_of(entry);
+    if (*command && machine_) apply_command(**command);
   }
   come_back();
 }
 
+// A real server stops with what cluster::apply says, and so do all others if it is the command's
+// fault: for whoever tests a state machine it is the end of the run.
+void Applying::apply_command(const LogEntry& sealed) {
+  LogEntry entry = sealed;
+  entry.command = Oracle::body_in(sealed.command);
+  auto result = cluster::apply(*machine_, entry);
+  if (!result) {
+    machine_.reset();
+    return scene_.invariants.complain("on " + owner_.name + ", " + result.error().message());
+  }
+  scene_.invariants.complain(scene_.oracle.applied(owner_.name, entry, *result, *machine_));
+  if (result->size() <= result_bytes_max) results_.push_back({applied_, *std::move(result)});
+}
+
 void Applying::answer_questions() {
+  if (!machine_) return;
   cluster::Verdicts verdicts;
   const auto is_early = [&](const auto& question) { return question.after > applied_; };
   const auto early = std::ranges::find_if(questions_, is_early);
@@ -89,21 +102,20 @@ void Applying::answer_questions() {
     if (scene_.invariants.newest_term_led() == question->term) {
       scene_.invariants.complain(scene_.oracle.asked(question->command, applied_));
     }
-    cluster::AdmissionVerdict verdict{question->number, std::nullopt};
-    if (!admits(*question)) verdict.refusal = "not this";
-    verdicts.verdicts.push_back(std::move(verdict));
+    verdicts.verdicts.push_back({question->number, refusal_of(*question)});
   }
   questions_.erase(questions_.begin(), early);
   if (!verdicts.verdicts.empty()) owner_.submit(std::move(verdicts));
 }
 
-bool Applying::admits(const cluster::AdmissionQuestion& question) {
-  switch (admittance_of(Oracle::number_in(question.command).value_or(0))) {
-    case Admittance::always: return true;
-    case Admittance::at_times: return !rng_.chance(refusal_percent);
-    case Admittance::never: return false;
+std::optional<std::string> Applying::refusal_of(const cluster::AdmissionQuestion& question) {
+  const std::string before = scene_.oracle.shown(*machine_);
+  auto refusal = cluster::refusal_of(*machine_, question.author, Oracle::body_in(question.command));
+  if (scene_.oracle.shown(*machine_) != before) {
+    scene_.invariants.complain("admit leaves the state as it was, but on " + owner_.name +
+                               " it changed it");
   }
-  return true;
+  return refusal;
 }
 
 void Applying::tell() {

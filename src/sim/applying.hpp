@@ -4,17 +4,20 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "cluster/committed_tail.hpp"
 #include "cluster/feed.hpp"
 #include "sim/scene.hpp"
-#include "sim/state_machine.hpp"
 
 namespace kuilt::sim {
 
 /// What it needs of the server that it stands beside.
 struct ApplyingOwner {
+  std::string name;
   std::function<void(cluster::Input)> submit;
   /// After a while, unless the process has died by then.
   std::function<void(std::function<void()>)> later;
@@ -24,7 +27,8 @@ struct ApplyingOwner {
 
 class Applying {
  public:
-  Applying(Scene& scene, const cluster::FeedBoot& boot, Rng rng, ApplyingOwner owner);
+  /// Pre: the scene has state machines.
+  Applying(Scene& scene, const cluster::FeedBoot& boot, ApplyingOwner owner);
 
   void publish(const cluster::CommittedBatch& batch);
   void ask(const std::vector<cluster::AdmissionQuestion>& questions);
@@ -38,13 +42,13 @@ class Applying {
   void apply(const std::vector<raft::Entry>& entries);
   void answer_questions();
   void tell();
-  [[nodiscard]] bool admits(const cluster::AdmissionQuestion& question);
+  void apply_command(const LogEntry& sealed);
+  [[nodiscard]] std::optional<std::string> refusal_of(const cluster::AdmissionQuestion& question);
 
   Scene& scene_;
-  Rng rng_;
   const ApplyingOwner owner_;
   cluster::CommittedTail tail_;
-  StateMachine state_;
+  std::unique_ptr<kuilt::StateMachine> machine_;  // Null once it threw.
   Index applied_;
   Index told_;
   std::vector<cluster::AppliedResult> results_;

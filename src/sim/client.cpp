@@ -11,21 +11,20 @@ namespace kuilt::sim {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 constexpr Duration clock_offset_max = std::chrono::hours(1000);
 constexpr Duration rest_max = milliseconds(500);  // Between two lives of a client.
-constexpr Duration retry_delay_max = milliseconds(400);
-constexpr int unknown_ends_max = 3;
-constexpr Duration taking_delay_max = milliseconds(20);
-constexpr Duration last_patience = seconds(30);
 constexpr Duration never_after = std::chrono::hours(24);
-constexpr std::uint64_t side_room_percent = 25;
 
 }  // namespace
 
-Client::Client(Scene& scene, std::size_t number, Rng rng, std::vector<LinkEnd*> servers)
-    : scene_(scene), number_(number), rng_(rng), servers_(std::move(servers)) {}
+Client::Client(Scene& scene, std::size_t number, Rng rng, std::vector<LinkEnd*> servers,
+               const MakeProgram& make_program)
+    : scene_(scene),
+      number_(number),
+      rng_(rng),
+      servers_(std::move(servers)),
+      program_(make_program(*this, Rng(rng_.next()))) {}
 
 void Client::when_awake(Instant when, std::function<void()> action) {
   scene_.agenda.at(when, [this, incarnation = incarnation_, action = std::move(action)] {
@@ -65,12 +64,7 @@ void Client::start() {
       [this](Instant when, std::function<void()> action) { when_awake(when, std::move(action)); },
       [this] { return scene_.now(); }, [this] { step(client::Tick{}); });
   step(client::Tick{});
-  for (auto& [room, observed] : observed_) observed.in_this_life = false;
-  observe("");
-  if (rng_.chance(side_room_percent)) observe("side");
-  for (auto& [id, unfinished] : durable_.unfinished) unfinished.under_way = false;
-  if (last_wanted_ && !last_done_) propose_last();
-  propose_on();
+  program_->started();
 }
 
 void Client::crash() {
@@ -79,13 +73,15 @@ void Client::crash() {
   ++incarnation_;
   scene_.links.die(*this);
   for (const auto& [id, call] : calls_) {
-    if (!call.durable) scene_.oracle.orphaned(call.proposal);
+    if (!call.is_durable) scene_.oracle.orphaned(call.proposal);
   }
   calls_.clear();
+  observed_.clear();
   links_.clear();
   dials_.clear();
   core_.reset();
-  when_awake(scene_.now() + up_to(rng_, rest_max), [this] { start(); });
+  program_->died();
+  after(up_to(rng_, rest_max), [this] { start(); });
 }
 
 void Client::step(client::Input input) {
@@ -175,86 +171,16 @@ void Client::link_broken(LinkNumber link) {
 
 void Client::link_drained(LinkNumber /*link*/) {}
 
-// What it proposes.
+// What its program does.
 
-void Client::propose_on() {
-  when_awake(scene_.now() + up_to(rng_, scene_.plan.habits.propose_interval_max), [this] {
-    propose();
-    propose_on();
-  });
-}
-
-Duration Client::patience() {
-  return milliseconds(50) + up_to(rng_, scene_.plan.habits.deadline_max);
-}
-
-void Client::propose() {
-  for (auto& [id, unfinished] : durable_.unfinished) {
-    if (!unfinished.under_way) return submit_durable(id);
-  }
-  if (calm_) return;
-  const RoomName room = rng_.chance(side_room_percent) ? "side" : "";
-  const std::size_t bytes = 1 + rng_.below(scene_.plan.habits.command_bytes_max);
-  if (rng_.chance(scene_.plan.habits.durable_percent)) {
-    propose_durable(room, bytes);
-  } else {
-    propose_own(room, bytes, patience(), false);
-  }
-}
-
-void Client::propose_last() {
-  last_wanted_ = true;
-  if (core_) propose_own("", 1, last_patience, true);
-}
-
-void Client::propose_own(RoomName room, std::size_t bytes, Duration patience, bool is_last) {
-  const ProposalNumber number = scene_.oracle.propose(room);
-  const client::CallId call(++last_call_);
-  calls_[call] = {number, std::nullopt, {}, is_last};
-  step(client::ProposeCall{.call = call,
-                           .room = std::move(room),
-                           .command = Bytes(Oracle::command_of(number, bytes)),
-                           .deadline = local_now() + patience,
-                           .session = std::nullopt,
-                           .request_id = {},
-                           .floor = {}});
-}
-
-void Client::propose_durable(RoomName room, std::size_t bytes) {
-  if (!durable_.key) {
-    const auto welcome = core_->welcome();
-    if (!welcome) return;
-    durable_ = {
-        client::SessionKey{SessionId(rng_.next(), rng_.next()), welcome->commit.index}, {}, {}};
-  }
-  durable_.last = durable_.last.next();
-  const ProposalNumber number = scene_.oracle.propose(room);
-  durable_.unfinished[durable_.last] = {
-      .proposal = number, .room = std::move(room), .bytes = bytes};
-  submit_durable(durable_.last);
-}
-
-RequestId Client::floor() const {
-  if (durable_.unfinished.empty()) return durable_.last;
-  return RequestId(durable_.unfinished.begin()->first.value() - 1);
-}
-
-void Client::submit_durable(RequestId id) {
-  Unfinished& unfinished = durable_.unfinished.at(id);
-  unfinished.under_way = true;
-  const client::CallId call(++last_call_);
-  calls_[call] = {unfinished.proposal, id, durable_.key->session, false};
-  const RequestId below(std::min(floor().value(), id.value() - 1));
-  step(client::ProposeCall{
-      .call = call,
-      .room = unfinished.room,
-      .command = Bytes(Oracle::command_of(unfinished.proposal, unfinished.bytes)),
-      .deadline = local_now() + patience(),
-      .session = durable_.key,
-      .request_id = id,
-      .floor = below,
-      .history = {},
-      .sent_before = std::exchange(unfinished.sent, true)});
+void Client::propose(ProposalNumber proposal, Duration patience, client::ProposeCall call) {
+  call.room = scene_.oracle.room_of(proposal);
+  call.command = scene_.oracle.command_of(proposal);
+  call.deadline = local_now() + patience;
+  scene_.note("c{} proposes {}, of digest {}",
+              {number_, proposal, wire::command_digest(call.room, call.command)});
+  calls_[call.call] = {proposal, call.session.has_value()};
+  step(std::move(call));
 }
 
 void Client::resolved(const client::Resolved& resolved) {
@@ -267,97 +193,47 @@ void Client::resolved(const client::Resolved& resolved) {
   if (resolved.result && scene_.plan.machine.applies) {
     scene_.coverage.count(resolved.result->result ? "results" : "results no longer kept");
   }
-  if (call.durable) return resolved_durable(call, resolved.result);
-  scene_.invariants.complain(scene_.oracle.resolved(call.proposal, resolved.result));
-  if (resolved.result) hold_receipt(call.proposal);
-  if (!call.is_last) return;
-  // Where sessions are too few for all, some clients can't be served at all.
-  last_done_ = resolved.result || scene_.plan.few_sessions;
-  if (!resolved.result) last_refusal_ = resolved.result.error().message();
-  // Refused, or expired while it was under way: once more.
-  if (!last_done_) when_awake(scene_.now() + rest_max, [this] { propose_last(); });
+  if (!call.is_durable) {
+    scene_.invariants.complain(scene_.oracle.resolved(call.proposal, resolved.result));
+    if (resolved.result) hold_receipt(call.proposal);
+  }
+  program_->resolved(resolved);
 }
 
 void Client::hold_receipt(ProposalNumber proposal) {
-  for (const auto& [room, observed] : observed_) {
-    if (!observed.in_this_life) continue;
-    scene_.invariants.complain(scene_.oracle.owes(observed.observer, proposal));
+  for (const auto& [room, observer] : observed_) {
+    scene_.invariants.complain(scene_.oracle.owes(observer, proposal));
   }
 }
 
-// An outcome that is certain is written down. Otherwise the same id is tried again, later: but not
-// for ever, as one that is refused for good may have been taken before (rule 14).
-void Client::resolved_durable(const Call& call, const Result<wire::CommittedOutcome>& result) {
-  if (!durable_.key || durable_.key->session != call.session) return;  // It was given up.
-  const auto found = durable_.unfinished.find(*call.durable);
-  if (found == durable_.unfinished.end()) return scene_.invariants.complain("a call ends once");
-  if (result || result.error().effect() == Effect::none) {
-    scene_.invariants.complain(scene_.oracle.resolved(call.proposal, result));
-    durable_.unfinished.erase(found);
-  } else if (++found->second.unknown_ends == unknown_ends_max) {
-    scene_.oracle.orphaned(call.proposal);
-    durable_.unfinished.erase(found);
-  }
-  if (!result && result.error().code() == ErrorCode::session_expired) {
-    for (const auto& [id, left] : durable_.unfinished) scene_.oracle.orphaned(left.proposal);
-    durable_ = {};
-  }
-  if (!durable_.unfinished.contains(*call.durable)) return;
-  when_awake(scene_.now() + up_to(rng_, retry_delay_max),
-             [this, session = call.session, id = *call.durable] {
-               if (!durable_.key || durable_.key->session != session) return;
-               const auto left = durable_.unfinished.find(id);
-               if (left != durable_.unfinished.end()) left->second.under_way = false;
-             });
-}
-
-// What it observes.
-
-void Client::observe(const RoomName& room) {
-  Observed& observed = observed_[room];
-  wire::ObserveFrom from = wire::FromStart{};
-  std::optional<Position> after = scene_.plan.base;
-  const std::uint64_t mood = rng_.below(10);
-  if (observed.point && mood < 8) {
-    from = *observed.point;
-    after = observed.point->at;
-  } else if (mood == 8) {
-    from = wire::FromNow{};
-    after.reset();
-  } else if (mood == 9 && scene_.oracle.last().index > scene_.plan.base.index) {
-    const Index first(
-        scene_.plan.base.index.value() + 1 +
-        rng_.below(scene_.oracle.last().index.value() - scene_.plan.base.index.value()));
-    from = wire::FromIndex{first};
-    const Index before(first.value() - 1);
-    if (before > scene_.plan.base.index) after = scene_.oracle.position_at(before);
-  }
-  observed.observer = scene_.oracle.observe(room, after);
-  observed.in_this_life = true;
+void Client::observe(const RoomName& room, const wire::ObserveFrom& from,
+                     std::optional<Position> after) {
+  observed_[room] = scene_.oracle.observe(room, after);
   step(client::ObserveCall{room, from});
 }
 
+void Client::unobserve(const RoomName& room) {
+  if (observed_.erase(room) > 0) step(client::UnobserveCall{room});
+}
+
 void Client::delivered(const client::Delivered& delivered) {
-  const auto observed = observed_.find(delivered.room);
-  if (observed == observed_.end()) return;
-  scene_.invariants.complain(scene_.oracle.delivered(observed->second.observer, delivered.entry));
-  when_awake(
-      scene_.now() + up_to(rng_, taking_delay_max),
-      [this, room = delivered.room, bytes = delivered.bytes] { step(client::Taken{room, bytes}); });
+  const auto observer = observed_.find(delivered.room);
+  if (observer == observed_.end()) return;
+  scene_.invariants.complain(scene_.oracle.delivered(observer->second, delivered.entry));
+  program_->delivered(delivered);
 }
 
 void Client::advanced(const client::Advanced& advanced) {
-  Observed& observed = observed_[advanced.room];
+  const auto observer = observed_.find(advanced.room);
+  if (observer == observed_.end()) return;
   scene_.invariants.complain(
-      scene_.oracle.advanced(observed.observer, advanced.through, advanced.digest));
-  const auto welcome = core_->welcome();
-  if (!welcome) return;
-  observed.point =
-      wire::ResumePoint{welcome->cluster, welcome->history, advanced.through, advanced.digest};
+      scene_.oracle.advanced(observer->second, advanced.through, advanced.digest));
+  program_->advanced(advanced);
 }
 
 void Client::observe_ended(const client::ObserveEnded& ended) {
-  scene_.invariants.complain("an observer's feed never ends, but: " + ended.error.message());
+  observed_.erase(ended.room);
+  program_->observe_ended(ended);
 }
 
 void Client::told(const client::Event& event) {
@@ -367,19 +243,16 @@ void Client::told(const client::Event& event) {
 }
 
 bool Client::observes_the_end() const {
-  return std::ranges::all_of(observed_, [&](const auto& observed) {
-    return !observed.second.in_this_life || scene_.oracle.at_the_end(observed.second.observer);
-  });
+  return std::ranges::all_of(
+      observed_, [&](const auto& observed) { return scene_.oracle.at_the_end(observed.second); });
 }
 
 std::string Client::state() const {
   std::string text = "client " + std::to_string(number_) + ": " + std::to_string(calls_.size()) +
-                     " calls, " + std::to_string(durable_.unfinished.size()) + " durable, " +
-                     std::to_string(links_.size()) + " links, last " +
-                     (last_done_ ? "done" : "not done " + last_refusal_);
-  for (const auto& [room, observed] : observed_) {
+                     " calls, " + std::to_string(links_.size()) + " links, " + program_->state();
+  for (const auto& [room, observer] : observed_) {
     text += ", room '" + room + "' through " +
-            std::to_string(scene_.oracle.through(observed.observer).index.value());
+            std::to_string(scene_.oracle.through(observer).index.value());
   }
   return text;
 }

@@ -1,5 +1,5 @@
-// client.hpp: one simulated client: the real client core, and an application that proposes,
-// observes, crashes and comes back.
+// client.hpp: one simulated client process: the real client core over simulated links, and the
+// program that uses it.
 #pragma once
 
 #include <cstdint>
@@ -12,29 +12,50 @@
 
 #include "client/client_core.hpp"
 #include "sim/alarm.hpp"
+#include "sim/program.hpp"
 #include "sim/scene.hpp"
 
 namespace kuilt::sim {
 
 class Client final : public LinkEnd {
  public:
-  Client(Scene& scene, std::size_t number, Rng rng, std::vector<LinkEnd*> servers);
+  Client(Scene& scene, std::size_t number, Rng rng, std::vector<LinkEnd*> servers,
+         const MakeProgram& make_program);
 
   void start();
-  /// The process dies and comes back: what it had written down survives, the rest does not.
+  /// The process dies and comes back.
   void crash();
   /// A pause under way stays as it is, as for a server.
   void pause(Instant until) {
     if (!paused()) paused_until_ = until;
   }
-  /// No new proposals; those under way go on.
-  void calm_down() { calm_ = true; }
-  /// One more proposal, which must succeed. Pre: calm.
-  void propose_last();
 
-  [[nodiscard]] bool has_pending() const { return !calls_.empty() || !durable_.unfinished.empty(); }
+  // For its program. Calls need a process that runs.
+
+  [[nodiscard]] Scene& scene() { return scene_; }
+  [[nodiscard]] std::size_t number() const { return number_; }
+  [[nodiscard]] bool runs() const { return core_.has_value(); }
+  [[nodiscard]] std::optional<wire::Welcome> welcome() const { return core_->welcome(); }
+  /// In this process, if it lives then; later, if it is paused then.
+  void when_awake(Instant when, std::function<void()> action);
+  void after(Duration delay, std::function<void()> action) {
+    when_awake(scene_.now() + delay, std::move(action));
+  }
+  /// Numbers a call before it is made: it may end while it is made.
+  [[nodiscard]] client::CallId next_call() { return client::CallId(++last_call_); }
+  /// Proposes what the oracle has under that number, whose room and command go into `call`. The
+  /// caller says which call it is and, unless it is the client's own, under which session.
+  void propose(ProposalNumber proposal, Duration patience, client::ProposeCall call);
+  void cancel(client::CallId call) { step(client::CancelCall{call}); }
+  /// `after`: the position that `from` means, as far as the caller can know.
+  void observe(const RoomName& room, const wire::ObserveFrom& from, std::optional<Position> after);
+  void unobserve(const RoomName& room);
+  void taken(const RoomName& room, std::uint64_t bytes) { step(client::Taken{room, bytes}); }
+
+  [[nodiscard]] Program& program() { return *program_; }
+  [[nodiscard]] const Program& program() const { return *program_; }
+  [[nodiscard]] bool has_pending() const { return !calls_.empty() || program_->has_pending(); }
   [[nodiscard]] bool observes_the_end() const;
-  [[nodiscard]] bool last_is_done() const { return last_done_; }
   /// For people, when a run does not end.
   [[nodiscard]] std::string state() const;
   void settle_counters();
@@ -48,52 +69,19 @@ class Client final : public LinkEnd {
  private:
   struct Call {
     ProposalNumber proposal = 0;
-    std::optional<RequestId> durable;
-    SessionId session;  ///< Of the durable one.
-    bool is_last = false;
-  };
-  /// A command of the durable session whose outcome is not yet written down.
-  struct Unfinished {
-    ProposalNumber proposal = 0;
-    RoomName room;
-    std::size_t bytes = 0;
-    bool sent = false;  ///< Written down before the first call for it.
-    int unknown_ends = 0;
-    bool under_way = false;
-  };
-  /// What the application keeps on its own disk.
-  struct Durable {
-    std::optional<client::SessionKey> key;
-    RequestId last;
-    std::map<RequestId, Unfinished> unfinished;
-  };
-  struct Observed {
-    ObserverNumber observer = 0;
-    std::optional<wire::ResumePoint> point;
-    bool in_this_life = false;
+    bool is_durable = false;  ///< Then its program, which may repeat it, tells the oracle.
   };
 
-  void when_awake(Instant when, std::function<void()> action);
   void step(client::Input input);
   void carry_out(client::Duty& duty);
   void dial(const client::Dial& dial);
   void close(const client::Close& close);
   void resolved(const client::Resolved& resolved);
   void hold_receipt(ProposalNumber proposal);
-  void resolved_durable(const Call& call, const Result<wire::CommittedOutcome>& result);
   void delivered(const client::Delivered& delivered);
   void advanced(const client::Advanced& advanced);
   void observe_ended(const client::ObserveEnded& ended);
   void told(const client::Event& event);
-
-  void propose_on();
-  void propose();
-  void propose_own(RoomName room, std::size_t bytes, Duration patience, bool is_last);
-  void propose_durable(RoomName room, std::size_t bytes);
-  void submit_durable(RequestId id);
-  void observe(const RoomName& room);
-  [[nodiscard]] RequestId floor() const;
-  [[nodiscard]] Duration patience();
   [[nodiscard]] client::ClientOptions draw_options();
   [[nodiscard]] Instant local_now() const { return scene_.now() + clock_offset_; }
   [[nodiscard]] bool paused() const { return scene_.now() < paused_until_; }
@@ -105,20 +93,16 @@ class Client final : public LinkEnd {
   std::uint64_t incarnation_ = 0;
   Duration clock_offset_{};
   Instant paused_until_{};
-  bool calm_ = false;
-  bool last_wanted_ = false;
-  bool last_done_ = false;
   wire::Encoding encoding_{};
   std::optional<client::ClientCore> core_;
   std::unique_ptr<Alarm> alarm_;
   std::map<client::DialId, LinkNumber> links_;
   std::map<LinkNumber, client::DialId> dials_;
-  std::string last_event_;    ///< Of the core, for people.
-  std::string last_refusal_;  ///< Of the last proposal, for people.
+  std::string last_event_;  ///< Of the core, for people.
   std::uint64_t last_call_ = 0;
   std::map<client::CallId, Call> calls_;
-  Durable durable_;
-  std::map<RoomName, Observed> observed_;
+  std::map<RoomName, ObserverNumber> observed_;  ///< In this life.
+  std::unique_ptr<Program> program_;             ///< Last: it may use all of the above.
 };
 
 }  // namespace kuilt::sim

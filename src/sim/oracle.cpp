@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cluster/application.hpp"
 #include "wire/entry.hpp"
 
 namespace kuilt::sim {
@@ -10,6 +11,17 @@ namespace {
 
 std::string text_of(Position at) {
   return "(" + std::to_string(at.index.value()) + ", " + std::to_string(at.term.value()) + ")";
+}
+
+constexpr std::size_t excerpt_bytes_max = 200;
+
+// For people: whatever bytes an application has, within one short line.
+std::string excerpt_of(BytesView bytes) {
+  std::string text(bytes.text().substr(0, excerpt_bytes_max));
+  const auto unreadable = [](unsigned char c) { return c < 0x20 || c > 0x7e; };
+  std::ranges::replace_if(text, unreadable, '?');
+  if (bytes.size() > excerpt_bytes_max) text += "...";
+  return "\"" + text + "\"";
 }
 
 }  // namespace
@@ -20,14 +32,16 @@ Violation Oracle::commit(const raft::Entry& entry, std::uint64_t chain, Term by)
 }
 
 Violation Oracle::commit_command(const raft::Entry& entry) {
-  const Result<wire::Command> command = wire::decode_command(entry);
-  if (!command) return "a committed command is not readable: " + command.error().message();
-  const auto number = number_in(command->body);
-  if (!number || *number >= proposals_.size()) {
+  const auto read = cluster::log_entry_of(entry);
+  if (!read) return "a committed command is not readable: " + read.error().message();
+  LogEntry command = **read;
+  const auto number = number_in(command.command);
+  if (!number || *number >= proposals_.size() ||
+      command.command != proposals_.at(*number).command) {
     return "a committed command that nobody proposed is at " + text_of(entry.at);
   }
   Proposal& proposal = proposals_.at(*number);
-  if (proposal.room != command->room) return "a command was committed in another room";
+  if (proposal.room != command.room) return "a command was committed in another room";
   if (proposal.at != Position{}) {
     return "one proposal is in the log twice, at " + text_of(proposal.at) + " and at " +
            text_of(entry.at);
@@ -36,12 +50,38 @@ Violation Oracle::commit_command(const raft::Entry& entry) {
     return "a proposal that was refused for certain was committed at " + text_of(entry.at);
   }
   proposal.at = entry.at;
-  results_.emplace(entry.at.index, state_.apply(command->body));
   auto& room = rooms_[proposal.room];
   const std::uint64_t before = room.empty() ? 0 : room.back().digest;
   const std::uint64_t digest = wire::chain(before, wire::public_part(entry));
-  room.push_back({entry.at, *number, digest, command->request_id});
+  room.push_back({entry.at, *number, digest, command.request_id});
+  command.command = body_in(command.command);
+  commands_.push_back(std::move(command));
+  return reference_ ? apply(commands_.back()) : std::nullopt;
+}
+
+Violation Oracle::apply(const LogEntry& entry) {
+  const auto result = cluster::apply(*reference_, entry);
+  if (!result) return result.error().message();
+  const std::string state = shown(*reference_);
+  applied_[entry.index] = {*result, wire::chain(0, state), excerpt_of(state)};
   return std::nullopt;
+}
+
+Violation Oracle::applied(std::string_view server, const LogEntry& entry, const Bytes& result,
+                          const kuilt::StateMachine& machine) const {
+  const auto expected = applied_.find(entry.index);
+  if (expected == applied_.end()) return "a server applies what is not committed";
+  const std::string place = "entry " + std::to_string(entry.index.value()) + " (" +
+                            excerpt_of(entry.command) + ") on " + std::string(server);
+  if (result != expected->second.result) {
+    return "state machines differ: apply of " + place + " returned " + excerpt_of(result) +
+           ", but " + excerpt_of(expected->second.result) +
+           " on one that was never restarted nor asked to admit";
+  }
+  const std::string state = shown(machine);
+  if (wire::chain(0, state) == expected->second.state) return std::nullopt;
+  return "state machines differ: after " + place + " the state is " + excerpt_of(state) + ", but " +
+         expected->second.excerpt + " on one that was never restarted nor asked to admit";
 }
 
 Position Oracle::last() const { return items_.empty() ? base_ : items_.back().at; }
@@ -53,43 +93,57 @@ Index Oracle::last_committed_before(Term term) const {
   return base_.index;
 }
 
-ProposalNumber Oracle::propose(RoomName room) {
-  proposals_.push_back({std::move(room), Fate::pending, {}, acknowledged_through_});
+ProposalNumber Oracle::propose(RoomName room, BytesView body) {
+  const ProposalNumber number = proposals_.size();
+  proposals_.push_back(
+      {std::move(room), Bytes(sealed(number, body)), Fate::pending, {}, acknowledged_through_});
   ++pending_;
-  return proposals_.size() - 1;
+  return number;
 }
 
-std::string Oracle::command_of(ProposalNumber number, std::size_t bytes) {
-  std::string command = std::to_string(number) + ":";
-  while (command.size() < bytes) command += static_cast<char>('a' + (command.size() + number) % 26);
-  return command;
+std::string Oracle::sealed(ProposalNumber number, BytesView body) {
+  return std::to_string(number) + ":" + std::string(body.text());
 }
 
 std::optional<ProposalNumber> Oracle::number_in(BytesView command) {
   const std::string_view text = command.text();
   ProposalNumber number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{}) return std::nullopt;
-  if (command_of(number, text.size()) != text) return std::nullopt;
+  if (error != std::errc{} || end == text.data() + text.size() || *end != ':') return std::nullopt;
   return number;
+}
+
+BytesView Oracle::body_in(BytesView command) {
+  const std::size_t begin = command.text().find(':') + 1;
+  return command.slice(begin, command.size() - begin);
+}
+
+Bytes Oracle::body_in(const Bytes& command) {
+  const std::size_t bytes = body_in(command.view()).size();
+  return command.slice(command.size() - bytes, bytes);
 }
 
 Violation Oracle::asked(BytesView command, Index applied) const {
   const auto number = number_in(command);
-  if (!number || applied >= proposals_.at(*number).acknowledged_before) return std::nullopt;
+  if (!number || *number >= proposals_.size() ||
+      applied >= proposals_.at(*number).acknowledged_before) {
+    return std::nullopt;
+  }
   return "a leader decides on a proposal with all applied that was acknowledged before it, but " +
          std::to_string(proposals_.at(*number).acknowledged_before.value()) +
          " was, and it has applied " + std::to_string(applied.value());
 }
 
 Violation Oracle::check_result(const wire::CommittedOutcome& outcome) const {
-  if (!applies_) {
+  if (!reference_) {
     return outcome.result ? Violation("a result where there is no state machine") : std::nullopt;
   }
+  const Bytes& expected = applied_.at(outcome.at.index).result;
   if (!outcome.result) {
-    return outcome.duplicate ? std::nullopt : Violation("a fresh commit was told without a result");
+    const bool may_be_missing = outcome.duplicate || expected.size() > result_bytes_max;
+    return may_be_missing ? std::nullopt : Violation("a fresh commit was told without a result");
   }
-  if (*outcome.result == results_.at(outcome.at.index)) return std::nullopt;
+  if (*outcome.result == expected) return std::nullopt;
   return "the result that was told is not that of the entry at " + text_of(outcome.at);
 }
 
@@ -174,8 +228,8 @@ Violation Oracle::delivered(ObserverNumber number, const wire::FeedEntry& entry)
     return "an observer was told of " + text_of(entry.at) + " where " + text_of(expected.at) +
            " is next: a gap or a repeat";
   }
-  if (number_in(entry.command) != expected.proposal || entry.request_id != expected.request_id ||
-      entry.room != observer.room) {
+  if (entry.command != proposals_.at(expected.proposal).command ||
+      entry.request_id != expected.request_id || entry.room != observer.room) {
     return "an observer was told of other bytes than were committed at " + text_of(entry.at);
   }
   ++observer.next;

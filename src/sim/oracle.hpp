@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/client_core.hpp"
+#include "kuilt/committed.hpp"
 #include "raft/messages.hpp"
 #include "sim/state_machine.hpp"
 
@@ -25,8 +29,9 @@ using ObserverNumber = std::size_t;
 /// applied the committed log.
 class Oracle {
  public:
-  /// `applies`: servers have state machines, so that every fresh commit is told with its result.
-  explicit Oracle(Position base, bool applies = false) : base_(base), applies_(applies) {}
+  /// Where servers have state machines, every fresh commit is told with its result.
+  explicit Oracle(Position base, const StateMachines& machines = {})
+      : base_(base), reference_(machines.make ? machines.make() : nullptr), show_(machines.show) {}
 
   // The log, told by whichever server commits first.
 
@@ -42,10 +47,20 @@ class Oracle {
 
   // Proposals.
 
-  /// A command of that size at least, which no other proposal has.
-  ProposalNumber propose(RoomName room);
-  [[nodiscard]] static std::string command_of(ProposalNumber number, std::size_t bytes);
+  /// What travels and is logged is the body behind the number of its proposal, which no other has;
+  /// applications see the body alone.
+  ProposalNumber propose(RoomName room, BytesView body);
+  [[nodiscard]] const Bytes& command_of(ProposalNumber number) const {
+    return proposals_.at(number).command;
+  }
+  [[nodiscard]] const RoomName& room_of(ProposalNumber number) const {
+    return proposals_.at(number).room;
+  }
+  [[nodiscard]] static std::string sealed(ProposalNumber number, BytesView body);
   [[nodiscard]] static std::optional<ProposalNumber> number_in(BytesView command);
+  /// Pre: `number_in(command)` finds one.
+  [[nodiscard]] static BytesView body_in(BytesView command);
+  [[nodiscard]] static Bytes body_in(const Bytes& command);
   /// The newest leader's state machine, which has applied so much, decides whether to admit this.
   Violation asked(BytesView command, Index applied) const;
   Violation resolved(ProposalNumber number, const Result<wire::CommittedOutcome>& result);
@@ -55,6 +70,18 @@ class Oracle {
   [[nodiscard]] std::size_t acknowledged() const { return acknowledged_; }
   [[nodiscard]] std::size_t refused() const { return refused_; }
   [[nodiscard]] std::size_t unknown() const { return unknown_; }
+
+  // State machines.
+
+  /// A server's state machine has applied this committed command, of which it saw the body.
+  Violation applied(std::string_view server, const LogEntry& entry, const Bytes& result,
+                    const kuilt::StateMachine& machine) const;
+  /// The state as text; empty if nobody said how to show it.
+  [[nodiscard]] std::string shown(const kuilt::StateMachine& machine) const {
+    return show_ ? show_(machine) : std::string();
+  }
+  /// All committed commands in order, as applications see them.
+  [[nodiscard]] const std::vector<LogEntry>& commands() const { return commands_; }
 
   // Observers.
 
@@ -86,9 +113,15 @@ class Oracle {
   enum class Fate : std::uint8_t { pending, acknowledged, refused, unknown };
   struct Proposal {
     RoomName room;
+    Bytes command;
     Fate fate = Fate::pending;
     Position at;                  ///< In the committed log; (0, 0) if it is not there.
     Index acknowledged_before{};  ///< The highest index that anyone had been told by then.
+  };
+  struct Applied {
+    Bytes result;
+    std::uint64_t state = 0;  ///< Digest of the state as text.
+    std::string excerpt;      ///< Of that text, for people.
   };
   struct Observer {
     RoomName room;
@@ -104,12 +137,14 @@ class Oracle {
   }
   [[nodiscard]] std::size_t first_after(const RoomName& room, Index index);
   Violation commit_command(const raft::Entry& entry);
+  Violation apply(const LogEntry& entry);
   [[nodiscard]] Violation check_result(const wire::CommittedOutcome& outcome) const;
 
   Position base_;
-  bool applies_;
-  StateMachine state_;
-  std::map<Index, Bytes> results_;
+  std::unique_ptr<kuilt::StateMachine> reference_;
+  std::function<std::string(const kuilt::StateMachine&)> show_;
+  std::map<Index, Applied> applied_;
+  std::vector<LogEntry> commands_;
   Index acknowledged_through_;
   std::vector<Item> items_;
   std::map<RoomName, std::vector<RoomItem>> rooms_;

@@ -47,8 +47,9 @@ ClientHabits draw_habits(Rng& rng) {
 }
 
 // Small limits make the paths beyond them the usual ones.
-void draw_limits(Rng& rng, Plan& plan) {
-  plan.parameters.command_bytes_max = 4096;
+void draw_limits(Rng& rng, Plan& plan, std::size_t command_bytes_max) {
+  plan.parameters.command_bytes_max = command_bytes_max;
+  const std::size_t one_entry = plan.parameters.stored_bytes_max();
   plan.parameters.session_window = one_of(rng, {4U, 32U, 1024U});
   if (rng.chance(40)) plan.parameters.session_expiry = milliseconds(500 + rng.below(4000));
   plan.few_sessions = rng.chance(15);
@@ -59,10 +60,10 @@ void draw_limits(Rng& rng, Plan& plan) {
   raft.window_bytes_max = raft.append_bytes_max * (1 + rng.below(8));
   raft.tail_bytes_max = one_of(rng, {std::size_t{500}, std::size_t{20'000}, std::size_t{1} << 26});
   if (rng.chance(20)) {
-    raft.uncommitted_bytes_max = std::max(raft.append_bytes_max, std::size_t{8} << 10);
+    raft.uncommitted_bytes_max = std::max(raft.append_bytes_max, one_entry);
   }
-  if (rng.chance(20)) plan.machine.forward_window_bytes_max = std::size_t{8} << 10;
-  if (rng.chance(20)) plan.machine.waiting_bytes_max = std::size_t{8} << 10;
+  if (rng.chance(20)) plan.machine.forward_window_bytes_max = one_entry;
+  if (rng.chance(20)) plan.machine.waiting_bytes_max = one_entry;
   plan.machine.forward_timeout = milliseconds(200 + rng.below(1000));
   plan.machine.leader_wait_max = milliseconds(500 + rng.below(8000));
 
@@ -85,7 +86,7 @@ void draw_state_machine(Rng& rng, Plan& plan) {
   plan.machine.applies = rng.chance(60);
   plan.machine.admits = plan.machine.applies && rng.chance(60);
   plan.machine.results_max = one_of(rng, {std::size_t{0}, std::size_t{10}, std::size_t{65'536}});
-  if (rng.chance(30)) plan.machine.admission_bytes_max = std::size_t{8} << 10;
+  if (rng.chance(30)) plan.machine.admission_bytes_max = plan.parameters.stored_bytes_max();
   plan.apply_delay_max =
       one_of(rng, {microseconds(50), microseconds(5'000), microseconds(200'000)});
 }
@@ -103,7 +104,7 @@ Duration up_to(Rng& rng, Duration max) {
       static_cast<Duration::rep>(rng.below(static_cast<std::uint64_t>(max.count()) + 1)));
 }
 
-Plan draw_plan(Rng& rng, bool quick) {
+Plan draw_plan(Rng& rng, bool quick, std::size_t command_bytes_max) {
   Plan plan;
   plan.servers = one_of(rng, {1U, 2U, 3U, 3U, 3U, 3U, 4U, 5U});
   plan.clients = 2 + rng.below(5);
@@ -114,7 +115,7 @@ Plan draw_plan(Rng& rng, bool quick) {
   plan.disk = draw_disk_weather(rng);
   plan.habits = draw_habits(rng);
   plan.publish_delay_max = one_of(rng, {microseconds(0), microseconds(200), microseconds(20'000)});
-  draw_limits(rng, plan);
+  draw_limits(rng, plan, command_bytes_max);
   draw_state_machine(rng, plan);
   draw_faults(rng, plan);
   return plan;

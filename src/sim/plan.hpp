@@ -86,8 +86,11 @@ struct Plan {
   Duration publish_delay_max{};  ///< From the core to the shard that feeds.
 };
 
-/// `quick`: a third of the virtual time.
-[[nodiscard]] Plan draw_plan(Rng& rng, bool quick);
+inline constexpr std::size_t command_bytes_usual = 4096;
+
+/// `quick`: a third of the virtual time. All limits allow commands of `command_bytes_max`.
+[[nodiscard]] Plan draw_plan(Rng& rng, bool quick,
+                             std::size_t command_bytes_max = command_bytes_usual);
 
 /// Uniform in [0, max].
 [[nodiscard]] Duration up_to(Rng& rng, Duration max);

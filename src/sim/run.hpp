@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kuilt/committed.hpp"
 #include "sim/coverage.hpp"
 #include "sim/trace.hpp"
 
@@ -25,6 +26,7 @@ struct Report {
   std::uint64_t events = 0;
   std::vector<std::string> last_lines;  ///< Of the trace, if there is a violation.
   Coverage coverage;
+  std::vector<LogEntry> committed;  ///< All commands, in order, as applications see them.
 };
 
 /// Runs one seed to its end or to the first violation. The same options give the same report.

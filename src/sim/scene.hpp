@@ -12,12 +12,14 @@
 #include "sim/network.hpp"
 #include "sim/oracle.hpp"
 #include "sim/plan.hpp"
+#include "sim/state_machine.hpp"
 #include "sim/trace.hpp"
 
 namespace kuilt::sim {
 
 struct Scene {
   const Plan& plan;
+  const StateMachines& machines;
   Agenda& agenda;
   Trace& trace;
   PeerNetwork& peers;

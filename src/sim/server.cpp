@@ -204,8 +204,9 @@ void Server::start_applying(const cluster::FeedBoot& boot) {
     when_awake(scene_.now() + up_to(rng_, scene_.plan.apply_delay_max), std::move(action));
   };
   process_->applying = std::make_unique<Applying>(
-      scene_, boot, Rng(rng_.next()),
-      ApplyingOwner{[this](cluster::Input input) { submit(std::move(input)); }, later,
+      scene_, boot,
+      ApplyingOwner{name_of_server(number_),
+                    [this](cluster::Input input) { submit(std::move(input)); }, later,
                     [this](Index first, Index last, std::size_t bytes_max, ReadDone done) {
                       read(first, last, bytes_max, std::move(done));
                     }});

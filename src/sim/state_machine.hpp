@@ -2,33 +2,57 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 
-#include "kuilt/bytes.hpp"
-#include "kuilt/types.hpp"
+#include "kuilt/detail/rng.hpp"
+#include "kuilt/state_machine.hpp"
 #include "wire/entry.hpp"
 
 namespace kuilt::sim {
 
-/// Its state is a digest of all commands so far, and so is each result: a command that was left
-/// out, applied twice or at another place shows in all that follow.
-class StateMachine {
+/// Makes a state machine for each start of a server, and one for the oracle, which never restarts
+/// and is never asked to admit anything.
+struct StateMachines {
+  std::function<std::unique_ptr<kuilt::StateMachine>()> make;  ///< Unset: servers have none.
+  /// The state as text, equal for equal states. Unset: only results are compared.
+  std::function<std::string(const kuilt::StateMachine&)> show;
+};
+
+/// What kuilt-sim's own says to a command before it enters the log. Some it never admits, on no
+/// server; some it admits at times.
+enum class Admittance : std::uint8_t { always, at_times, never };
+[[nodiscard]] inline Admittance admittance_of(BytesView command) {
+  const auto first = command.empty() ? std::byte{} : command.front();
+  const unsigned kind = std::to_integer<unsigned>(first) % 7;
+  if (kind == 3) return Admittance::never;
+  return kind == 5 ? Admittance::at_times : Admittance::always;
+}
+
+/// kuilt-sim's own. Its state is a digest of all commands so far, and so is each result: a command
+/// that was left out, applied twice or at another place shows in all that follow.
+class DigestMachine final : public kuilt::StateMachine {
  public:
-  Bytes apply(BytesView command) {
-    state_ = wire::chain(state_, command);
+  explicit DigestMachine(Rng rng) : rng_(rng) {}
+
+  Bytes apply(const LogEntry& entry) override {
+    state_ = wire::chain(state_, entry.command);
     return Bytes(std::to_string(state_));
+  }
+  Status admit(const std::string& /*author*/, BytesView command) override {
+    const Admittance admittance = admittance_of(command);
+    const bool refuses = admittance == Admittance::never ||
+                         (admittance == Admittance::at_times && rng_.chance(refusal_percent));
+    if (refuses) return Error(ErrorCode::not_admitted, "not this");
+    return Done{};
   }
 
  private:
+  static constexpr std::uint64_t refusal_percent = 40;  // Of what is admitted at times.
+
+  Rng rng_;
   std::uint64_t state_ = 0;
 };
-
-/// What it says to a command before it enters the log. Some it never admits, on no server; some it
-/// admits at times.
-enum class Admittance : std::uint8_t { always, at_times, never };
-[[nodiscard]] inline Admittance admittance_of(std::uint64_t proposal) {
-  if (proposal % 7 == 3) return Admittance::never;
-  return proposal % 7 == 5 ? Admittance::at_times : Admittance::always;
-}
 
 }  // namespace kuilt::sim

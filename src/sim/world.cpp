@@ -15,8 +15,6 @@ constexpr Duration settling_max = seconds(60);
 // Whatever the faults, the log of a run stays short enough to compare often.
 constexpr std::uint64_t events_max = 5'000'000;
 
-const World* current_run = nullptr;
-
 raft::Configuration draw_configuration(const Plan& plan) {
   raft::Configuration configuration;
   configuration.cluster = ClusterId::named("simulated");
@@ -41,34 +39,21 @@ std::vector<NodeId> ids_of_servers(std::size_t count) {
 
 }  // namespace
 
-Report run(const RunOptions& options) {
-  World world(options);
-  current_run = &world;
-  Report report = world.run();
-  current_run = nullptr;
-  return report;
-}
-
-std::vector<std::string> last_lines_of_current_run() {
-  if (current_run == nullptr) return {};
-  return current_run->trace().last_lines();
-}
-
-World::World(const RunOptions& options)
-    : options_(options),
-      rng_(options.seed),
-      plan_(draw_plan(rng_, options.quick)),
-      trace_(options.listener),
+World::World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener)
+    : seed_(seed),
+      rng_(rng),
+      setup_(std::move(setup)),
+      trace_(std::move(listener)),
       peers_(plan_.peers, Rng(rng_.next())),
       links_(agenda_, Rng(rng_.next())),
-      oracle_(plan_.base, plan_.machine.applies),
+      oracle_(plan_.base, setup_.machines),
       invariants_(ids_of_servers(plan_.servers), plan_.base, oracle_),
-      scene_{plan_, agenda_, trace_, peers_, links_, oracle_, invariants_, coverage_, false},
+      scene_{plan_,  setup_.machines, agenda_,     trace_,    peers_,
+             links_, oracle_,         invariants_, coverage_, false},
       left_down_(plan_.servers) {
-  if (plan_.machine.admits) {
-    invariants_.admit_only([](BytesView command) {
-      return admittance_of(Oracle::number_in(command).value_or(0)) != Admittance::never;
-    });
+  if (setup_.may_be_in_a_log) {
+    invariants_.admit_only(
+        [this](BytesView command) { return setup_.may_be_in_a_log(Oracle::body_in(command)); });
   }
   const raft::Configuration configuration = draw_configuration(plan_);
   std::vector<Server*> servers;
@@ -80,7 +65,8 @@ World::World(const RunOptions& options)
   }
   for (const auto& server : servers_) server->meet(servers);
   for (std::size_t i = 0; i < plan_.clients; ++i) {
-    clients_.push_back(std::make_unique<Client>(scene_, i, Rng(rng_.next()), ends));
+    clients_.push_back(
+        std::make_unique<Client>(scene_, i, Rng(rng_.next()), ends, setup_.make_program));
   }
 }
 
@@ -127,7 +113,7 @@ void World::finish() {
     if (invariants_.violation()) return;
   }
   heal(true);
-  for (const auto& client : clients_) client->propose_last();
+  for (const auto& client : clients_) client->program().finish();
   const Instant end = agenda_.now() + settling_max;
   const bool settled = run_until(end, [this] { return everything_is_settled(); });
   expect(settled, "a healed cluster settles everything");
@@ -153,12 +139,12 @@ void World::heal(bool all) {
       server->start();
     }
   }
-  for (const auto& client : clients_) client->calm_down();
+  for (const auto& client : clients_) client->program().faults_are_over();
 }
 
 bool World::everything_is_settled() const {
   for (const auto& client : clients_) {
-    if (client->has_pending() || !client->last_is_done() || !client->observes_the_end()) {
+    if (client->has_pending() || !client->program().is_finished() || !client->observes_the_end()) {
       return false;
     }
   }
@@ -208,13 +194,14 @@ Report World::report() {
   coverage_.count("unknown outcomes", oracle_.unknown());
   coverage_.count("committed entries", oracle_.last().index.value() - plan_.base.index.value());
   Report report;
-  report.seed = options_.seed;
+  report.seed = seed_;
   report.violation = invariants_.violation();
   report.ended_at = agenda_.now();
   report.trace_hash = trace_.hash();
   report.events = agenda_.events_run();
   if (report.violation) report.last_lines = trace_.last_lines();
   report.coverage = std::move(coverage_);
+  report.committed = oracle_.commands();
   return report;
 }
 

@@ -15,9 +15,18 @@
 
 namespace kuilt::sim {
 
+/// What is to be played: kuilt-sim draws it all from the seed, a user brings the application.
+struct Setup {
+  Plan plan;
+  StateMachines machines;
+  MakeProgram make_program;
+  /// No log may hold a command for which this says no. Unset: any may be.
+  std::function<bool(BytesView command)> may_be_in_a_log;
+};
+
 class World {
  public:
-  explicit World(const RunOptions& options);
+  World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener);
   Report run();
 
   [[nodiscard]] const Trace& trace() const { return trace_; }
@@ -48,9 +57,10 @@ class World {
   [[nodiscard]] Client& any_client();
   [[nodiscard]] Duration a_while();
 
-  RunOptions options_;
+  const std::uint64_t seed_;
   Rng rng_;
-  Plan plan_;
+  const Setup setup_;
+  const Plan& plan_ = setup_.plan;
   Agenda agenda_;
   Trace trace_;
   Coverage coverage_;

@@ -10,12 +10,13 @@
 namespace kuilt::sim {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 raft::Entry command(std::uint64_t index, ProposalNumber number, std::uint64_t request = 1,
                     std::uint64_t term = 1) {
   static std::string body;
-  body = Oracle::command_of(number, 8);
+  body = Oracle::sealed(number, "body");
   wire::Command command;
   command.at = {Index(index), Term(term)};
   command.author = "c0";
@@ -31,15 +32,15 @@ wire::FeedEntry told(std::uint64_t index, ProposalNumber number) {
   entry.at = {Index(index), Term(1)};
   entry.author = "c0";
   entry.request_id = RequestId(1);
-  entry.command = Bytes(Oracle::command_of(number, 8));
+  entry.command = Bytes(Oracle::sealed(number, "body"));
   return entry;
 }
 
 /// Two proposals, committed at 1 and 2.
 struct TwoCommitted : ::testing::Test {
   TwoCommitted() {
-    first = oracle.propose("");
-    second = oracle.propose("");
+    first = oracle.propose("", "body");
+    second = oracle.propose("", "body");
     EXPECT_EQ(oracle.commit(command(1, first), 1, Term(1)), std::nullopt);
     EXPECT_EQ(oracle.commit(command(2, second), 2, Term(1)), std::nullopt);
     observer = oracle.observe("", Position{});
@@ -79,7 +80,7 @@ TEST_F(TwoCommitted, BeingLedPastAnEntryIsNamed) {
 TEST_F(TwoCommitted, FromNowMayNotSkipWhatItsClientProposedSince) {
   const ObserverNumber early = oracle.observe("", std::nullopt);
   const ObserverNumber late = oracle.observe("", std::nullopt);
-  const ProposalNumber third = oracle.propose("");
+  const ProposalNumber third = oracle.propose("", "body");
   ASSERT_EQ(oracle.commit(command(3, third), 3, Term(1)), std::nullopt);
   const Position beyond{Index(3), Term(1)};
 
@@ -90,10 +91,10 @@ TEST_F(TwoCommitted, FromNowMayNotSkipWhatItsClientProposedSince) {
 }
 
 TEST_F(TwoCommitted, FromNowOwesNothingThatWasProposedBeforeOrElsewhere) {
-  const ProposalNumber third = oracle.propose("");
+  const ProposalNumber third = oracle.propose("", "body");
   const ObserverNumber now = oracle.observe("", std::nullopt);
   ASSERT_EQ(oracle.commit(command(3, third), 3, Term(1)), std::nullopt);
-  const ProposalNumber aside = oracle.propose("side");
+  const ProposalNumber aside = oracle.propose("side", "body");
 
   EXPECT_EQ(oracle.owes(now, third), std::nullopt);
   EXPECT_EQ(oracle.owes(now, aside), std::nullopt);
@@ -119,7 +120,7 @@ TEST_F(TwoCommitted, ACertainRefusalOfWhatIsCommittedIsNamed) {
 }
 
 TEST_F(TwoCommitted, ACommitOfWhatWasRefusedIsNamed) {
-  const ProposalNumber third = oracle.propose("");
+  const ProposalNumber third = oracle.propose("", "body");
   ASSERT_EQ(oracle.resolved(third, Error(ErrorCode::busy, Effect::none, "full")), std::nullopt);
 
   EXPECT_THAT(oracle.commit(command(3, third), 3, Term(1)).value_or(""), HasSubstr("refused"));
@@ -134,19 +135,31 @@ TEST_F(TwoCommitted, AResultWhereThereIsNoStateMachineIsNamed) {
 /// The same two, on servers with a state machine.
 struct TwoApplied : ::testing::Test {
   TwoApplied() {
-    first = oracle.propose("");
-    second = oracle.propose("");
+    first = oracle.propose("", "body");
+    second = oracle.propose("", "body");
     EXPECT_EQ(oracle.commit(command(1, first), 1, Term(1)), std::nullopt);
     EXPECT_EQ(oracle.commit(command(2, second), 2, Term(1)), std::nullopt);
-    StateMachine state;
-    result_of_first = state.apply(BytesView(Oracle::command_of(first, 8)));
-    result_of_second = state.apply(BytesView(Oracle::command_of(second, 8)));
+    DigestMachine state{Rng(1)};
+    LogEntry entry;
+    entry.command = Bytes("body");
+    result_of_first = state.apply(entry);
+    result_of_second = state.apply(entry);
   }
   [[nodiscard]] std::string complaint_about_second(std::optional<Bytes> result, bool duplicate) {
     const wire::CommittedOutcome told{{Index(2), Term(1)}, duplicate, std::move(result)};
     return oracle.resolved(second, told).value_or("");
   }
-  Oracle oracle{Position{}, true};
+  [[nodiscard]] std::string complaint_about_server(std::uint64_t index, const Bytes& result,
+                                                   const std::string& state) {
+    LogEntry entry;
+    entry.index = Index(index);
+    shown = state;
+    return oracle.applied("s1", entry, result, DigestMachine(Rng(1))).value_or("");
+  }
+  std::string shown = "0 points";
+  Oracle oracle{Position{},
+                {[] { return std::make_unique<DigestMachine>(Rng(1)); },
+                 [this](const kuilt::StateMachine&) { return shown; }}};
   ProposalNumber first = 0;
   ProposalNumber second = 0;
   Bytes result_of_first;
@@ -169,9 +182,28 @@ TEST_F(TwoApplied, TheResultOfAnotherEntryIsNamed) {
   EXPECT_THAT(complaint_about_second(result_of_first, false), HasSubstr("not that of the entry"));
 }
 
+TEST_F(TwoApplied, AServerThatReturnsTheSameIsAccepted) {
+  EXPECT_EQ(complaint_about_server(2, result_of_second, "0 points"), "");
+}
+
+TEST_F(TwoApplied, AServerThatReturnsSomethingElseIsNamed) {
+  EXPECT_THAT(complaint_about_server(2, result_of_first, "0 points"),
+              AllOf(HasSubstr("state machines differ: apply of entry 2"), HasSubstr("on s1")));
+}
+
+TEST_F(TwoApplied, AServerWithAnotherStateIsNamed) {
+  EXPECT_THAT(complaint_about_server(2, result_of_second, "1 point"),
+              HasSubstr("the state is \"1 point\", but \"0 points\""));
+}
+
+TEST_F(TwoApplied, AServerThatAppliesWhatIsNotCommittedIsNamed) {
+  EXPECT_THAT(complaint_about_server(3, result_of_second, "0 points"),
+              HasSubstr("applies what is not committed"));
+}
+
 TEST_F(TwoApplied, ADecisionByAStateThatIsTooOldIsNamed) {
   ASSERT_EQ(complaint_about_second(result_of_second, false), "");
-  const std::string third = Oracle::command_of(oracle.propose(""), 8);
+  const Bytes third = oracle.command_of(oracle.propose("", "body"));
 
   EXPECT_EQ(oracle.asked(BytesView(third), Index(2)), std::nullopt);
   EXPECT_THAT(oracle.asked(BytesView(third), Index(1)).value_or(""), HasSubstr("it has applied 1"));
@@ -247,8 +279,8 @@ TEST_F(ThreeServers, ACommitNeedsADurableMajority) {
 }
 
 TEST_F(ThreeServers, TheSamePositionHoldsTheSameEntryInEveryLog) {
-  const ProposalNumber first = oracle.propose("");
-  const ProposalNumber second = oracle.propose("");
+  const ProposalNumber first = oracle.propose("", "body");
+  const ProposalNumber second = oracle.propose("", "body");
   invariants.ordered(0, write(1, {command(1, first)}, Term(1)));
   invariants.ordered(1, write(1, {command(1, second)}, Term(1)));
 
@@ -256,7 +288,7 @@ TEST_F(ThreeServers, TheSamePositionHoldsTheSameEntryInEveryLog) {
 }
 
 TEST_F(ThreeServers, NoLogHoldsARequestTwice) {
-  const ProposalNumber first = oracle.propose("");
+  const ProposalNumber first = oracle.propose("", "body");
   invariants.ordered(0, write(1, {command(1, first)}, Term(1)));
   invariants.ordered(0, write(2, {command(2, first)}, Term(1)));
 
@@ -264,7 +296,7 @@ TEST_F(ThreeServers, NoLogHoldsARequestTwice) {
 }
 
 TEST_F(ThreeServers, NoLogHoldsACommandThatNoStateMachineAdmits) {
-  const ProposalNumber first = oracle.propose("");
+  const ProposalNumber first = oracle.propose("", "body");
   invariants.admit_only([](BytesView command) { return !command.text().starts_with("0:"); });
   invariants.ordered(0, write(1, {command(1, first)}, Term(1)));
 

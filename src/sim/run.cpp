@@ -1,0 +1,48 @@
+// run.cpp: what kuilt-sim plays: servers, limits, faults and an application, all from one seed.
+#include "sim/run.hpp"
+
+#include "sim/drawn_program.hpp"
+#include "sim/world.hpp"
+
+namespace kuilt::sim {
+namespace {
+
+const World* current_run = nullptr;
+
+Setup draw_setup(Rng& rng, bool quick) {
+  Setup setup;
+  setup.plan = draw_plan(rng, quick);
+  setup.make_program = [](Client& client, Rng own) {
+    return std::make_unique<DrawnProgram>(client, own);
+  };
+  if (setup.plan.machine.applies) {
+    setup.machines.make = [own = Rng(rng.next())]() mutable {
+      return std::make_unique<DigestMachine>(Rng(own.next()));
+    };
+  }
+  if (setup.plan.machine.admits) {
+    setup.may_be_in_a_log = [](BytesView command) {
+      return admittance_of(command) != Admittance::never;
+    };
+  }
+  return setup;
+}
+
+}  // namespace
+
+Report run(const RunOptions& options) {
+  Rng rng(options.seed);
+  Setup setup = draw_setup(rng, options.quick);
+  World world(options.seed, Rng(rng.next()), std::move(setup), options.listener);
+  current_run = &world;
+  Report report = world.run();
+  current_run = nullptr;
+  return report;
+}
+
+std::vector<std::string> last_lines_of_current_run() {
+  if (current_run == nullptr) return {};
+  return current_run->trace().last_lines();
+}
+
+}  // namespace kuilt::sim
