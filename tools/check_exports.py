@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Fails when libkuilt.so shows or needs what it may not. CTest runs it as `exports`.
+"""Fails when a library of ours shows or needs what it may not. CTest runs it as `exports.NAME`.
 
 usage: check_exports.py LIBRARY LEAKY
 
-LIBRARY may show types of namespace kuilt, their members, and free functions of that namespace, and
-the types of kuilt::detail that public templates call; never what lies in another namespace inside
-it, nor in Boost, OpenSSL, protobuf, nlohmann or std. What it loads at run time is on a list. LEAKY
-is a library built to break each rule: the control.
+libkuilt.so may show types of namespace kuilt, their members, and free functions of that namespace,
+and the types of kuilt::detail that public templates call; libkuilt-testing.so the same of namespace
+kuilt::testing. Never what lies in another namespace inside these, nor in Boost, OpenSSL, protobuf,
+nlohmann or std. What they load at run time is on a list. LEAKY is a library built to break each
+rule: the control.
 """
 import re
 import subprocess
@@ -16,10 +17,13 @@ import sys
 MAY_NEED = ("libc.so", "libm.so", "libstdc++.so", "libgcc_s.so", "ld-linux", "libcrypto.so",
             "libprometheus-cpp-core.so")
 # `kuilt::Type…` or `kuilt::function(`; a lower-case name before `::` is an inner namespace.
-API = re.compile(r"((typeinfo|typeinfo name|vtable) for )?kuilt::((detail::)?[A-Z]\w*|\w+\()")
-INTERNAL = re.compile(r"kuilt::\w+::Impl::")
+KIND = r"((typeinfo|typeinfo name|vtable) for )?"
+API = re.compile(KIND + r"kuilt::((detail::)?[A-Z]\w*|\w+\()")
+API_OF_TESTING = re.compile(KIND + r"kuilt::testing::([A-Z]\w*|\w+\()")
+INTERNAL = re.compile(r"kuilt::[\w:]+::Impl(::|$)")
 VERSION_NODE = re.compile(r"KUILT_[\d.]+$")
 MUST_SHOW = ("kuilt::ClusterClient::propose(", "kuilt::ServerCluster::open(")
+MUST_SHOW_OF_TESTING = ("kuilt::testing::Simulation::run(", "kuilt::testing::for_seeds(")
 
 
 def output_of(*command):
@@ -28,27 +32,35 @@ def output_of(*command):
 
 def shown_by(library):
     lines = output_of("nm", "-D", "-C", "--defined-only", library).splitlines()
-    return [re.sub(r"@@?KUILT_[\d.]+$", "", line.split(maxsplit=2)[2]) for line in lines]
+    symbols = [line.split(maxsplit=2)[1:] for line in lines]
+    # Local ones, in lower case, nobody can link: the linker notes what another library has too.
+    return [re.sub(r"@@?KUILT_[\d.]+$", "", name) for kind, name in symbols if kind not in "tdrb"]
 
 
 def needed_by(library):
     return re.findall(r"\(NEEDED\).*\[(.*)\]", output_of("readelf", "-d", library))
 
 
+def is_testing(library):
+    return "libkuilt-testing.so" in library
+
+
 def complaints(library):
+    api = API_OF_TESTING if is_testing(library) else API
     for name in shown_by(library):
         if VERSION_NODE.match(name):
             continue
-        if not API.match(name) or INTERNAL.search(name):
+        if not api.match(name) or INTERNAL.search(name):
             yield f"{library} shows {name}"
+    may_need = MAY_NEED + ("libkuilt.so",) * is_testing(library)
     for name in needed_by(library):
-        if not name.startswith(MAY_NEED):
+        if not name.startswith(may_need):
             yield f"{library} needs {name}"
 
 
 def missing(library):
     shown = shown_by(library)
-    for start in MUST_SHOW:
+    for start in MUST_SHOW_OF_TESTING if is_testing(library) else MUST_SHOW:
         if not any(name.startswith(start) for name in shown):
             yield f"{library} does not show {start}"
 

@@ -80,10 +80,29 @@ class Package(unittest.TestCase):
         self.assertIn("compatible with requested version", re.sub(r"\s+", " ", said))
 
     def pkg_config(self):
-        out = empty(WORK / "pkg_config")
-        run("make", "-C", HERE / "pkg_config", f"CXX={COMPILER}", f"OUT={out}",
+        self.assert_runs(self.made("pkg_config"))
+
+    def made(self, folder, *settings):
+        out = empty(WORK / folder)
+        run("make", "-C", HERE / "pkg_config", f"CXX={COMPILER}", f"OUT={out}", *settings,
             PKG_CONFIG_PATH=f"{MOVED}/lib/pkgconfig")
-        self.assert_runs(out / "consumer")
+        return out / "consumer"
+
+    def testing(self):
+        """The simulator is a component of its own, with a library of its own."""
+        consumer = build_consumer("testing", empty(WORK / "testing"),
+                                  f"-DCMAKE_PREFIX_PATH={MOVED}", *WITHOUT_OURS)
+        self.assert_runs(consumer)
+        self.assertIn("libkuilt-testing.so", run("readelf", "-d", consumer))
+
+    def testing_pkg_config(self):
+        self.assert_runs(self.made("testing_pkg_config", "PACKAGE=kuilt-testing",
+                                   "SOURCE=../testing/main.cpp"))
+
+    def no_simulator_in_what_runs(self):
+        library = MOVED / "lib/libkuilt.so"
+        self.assertNotIn("kuilt::sim::", run("nm", "-C", library.resolve(), status=None))
+        self.assertNotIn("kuilt-testing", run("readelf", "-d", library))
 
     def other_boost(self):
         """kuilt's Boost does not meet the user's, though both have the same names."""
@@ -142,7 +161,8 @@ class Package(unittest.TestCase):
         archive = self.packed("DEB")
         root = empty(WORK / "root")
         run("dpkg-deb", "-x", archive, root)
-        for path in ("usr/bin/kuilt", "usr/lib/libkuilt.so.0.1", "usr/include/kuilt/client.hpp",
+        for path in ("usr/bin/kuilt", "usr/lib/libkuilt.so.0.1",
+                     "usr/lib/libkuilt-testing.so.0.1", "usr/include/kuilt/client.hpp",
                      "usr/lib/cmake/kuilt/kuilt-config.cmake", "usr/lib/pkgconfig/kuilt.pc",
                      "usr/lib/systemd/system/kuilt.service", "usr/share/kuilt/kuilt.toml",
                      "usr/share/man/man1/kuilt.1", "usr/share/doc/kuilt/copyright",
