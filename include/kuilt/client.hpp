@@ -22,6 +22,7 @@
 #include "kuilt/pending.hpp"
 #include "kuilt/proposal.hpp"
 #include "kuilt/result.hpp"
+#include "kuilt/room.hpp"
 #include "kuilt/session.hpp"
 #include "kuilt/types.hpp"
 
@@ -103,9 +104,9 @@ class KUILT_API Observer {
 /// what is unanswered under the same request id, and resumes its feeds where they were.
 ///
 /// Threads: calls from any thread, at the same time. Callbacks (`then`, `on_committed`, `on_event`,
-/// coroutines that waited) run on one thread of the library, or inside `poll`, never two at once;
-/// calling back in is legal, waiting by `get()` is an error, and a callback that throws ends the
-/// process with its name.
+/// those of rooms, coroutines that waited) run on one thread of the library, or inside `poll`,
+/// never two at once; calling back in is legal, waiting by `get()` is an error, and a callback that
+/// throws ends the process with its name.
 /// Ownership: move-only; destruction stops, and frees uncalled what was not polled. A client may be
 /// destroyed inside one of its own callbacks, also by a coroutine that owns it: what is due behind
 /// that one is freed uncalled. Never destroy one in its selector.
@@ -155,6 +156,13 @@ class KUILT_API ClusterClient {
   Status on_committed(From from, std::function<void(const Committed&)> callback,
                       ObserveOptions options = {}, std::function<void(const Error&)> on_end = {});
 
+  /// Becomes a member of a room: the first one makes it. Begins to; does not wait for it. Several
+  /// rooms may be joined at once, each once. Membership and the log are independent: entries of a
+  /// room need no member, and a member observes nothing by being one.
+  /// Errors: invalid_argument (joined already, or the name is over 128 bytes or not UTF-8),
+  /// stopped. What a server has against it later is the room's error.
+  Result<Room> join(const RoomName& room);
+
   /// Dispatch::poll: runs callbacks that are due, in their order, on the calling thread. Never
   /// waits for one. Begins no other once `budget` is spent, but runs at least one. How many it ran:
   /// none with Dispatch::thread, inside a callback, or while another thread polls. After `stop`,
@@ -162,10 +170,10 @@ class KUILT_API ClusterClient {
   std::size_t poll(std::chrono::nanoseconds budget = {});
 
   /// Ends every pending call (cancelled if nothing of it was sent, else stopped and unknown), every
-  /// observer, and every link. Returns when that is done and no callback runs any more. Inside a
-  /// callback it does not wait for the others: what is due by then runs behind that one. Inside a
-  /// selector it waits for nothing. May be repeated. With Dispatch::poll, later polls run what is
-  /// due by then.
+  /// observer, every room, and every link. Returns when that is done and no callback runs any more.
+  /// Inside a callback it does not wait for the others: what is due by then runs behind that one.
+  /// Inside a selector it waits for nothing. May be repeated. With Dispatch::poll, later polls run
+  /// what is due by then.
   void stop();
 
  private:

@@ -101,6 +101,9 @@ void Proposers::on_message(Link& link, BytesView message) {
       [](const wire::ObserveReply&) {},
       [](const wire::Feed&) {},
       [](const wire::ServerHeartbeat&) {},
+      [](const wire::Roster&) {},
+      [](const wire::Delivery&) {},
+      [](const wire::RoomRefusal&) {},
   };
   std::visit(on_kind, *decoded);
 }

@@ -62,6 +62,7 @@ client::ClientOptions core_options(const ClusterEndpoints& endpoints,
   core.selector = guarded(options.selector);
   core.name = options.name;
   core.token = options.token;
+  core.secret = {detail::random_bits(), detail::random_bits() | 1U};
   core.links = options.links;
   core.attempt_timeout = detail::bounded(options.attempt_timeout);
   core.silence_max = detail::bounded(options.silence_max);
@@ -144,6 +145,12 @@ Status ClusterClient::on_committed(From from, std::function<void(const Committed
 std::size_t ClusterClient::poll(std::chrono::nanoseconds budget) {
   const auto shell = shell_;  // A callback may destroy this client.
   return shell->poll(budget);
+}
+
+Result<Room> ClusterClient::join(const RoomName& room) {
+  auto state = shell_->join(room);
+  if (!state) return std::move(state).error().within("join");
+  return Room(*std::move(state));
 }
 
 void ClusterClient::stop() {

@@ -68,6 +68,9 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
       [&](ObserveCall& call) { observe(now, call, duties); },
       [&](const UnobserveCall& call) { unobserve(call.room, duties); },
       [&](const Taken& bytes) { taken(bytes, duties); },
+      [&](JoinCall& call) { memberships_.join(std::move(call)); },
+      [&](const LeaveCall& call) { leave_room(call.room, duties); },
+      [&](SayCall& call) { say(call, duties); },
       [&](const FreshSession& fresh) { calls_.use(fresh.session); },
       [&](const Stop&) { stop(duties); },
   };
@@ -76,6 +79,7 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
 
 void ClientCore::stop(Duties& duties) {
   stopped_ = true;
+  leave_all_rooms(duties);
   in_use_.reset();
   calls_.stop(duties);
   while (!rooms_.empty()) {
@@ -124,6 +128,7 @@ void ClientCore::pump(Instant now, Duties& duties) {
       duties.push_back(Send{link.dial, *std::move(observe)});
     }
   }
+  pump_rooms(now, link, duties);
   // Without a leader the server could only keep them. Here it is certain that nothing happened.
   if (link.leave_at) return;
   for (wire::Propose& frame : calls_.send(now, link.commit, duties)) {
@@ -151,6 +156,7 @@ Instant ClientCore::wake_at() const {
     }
   }
   if (in_use_) {
+    at = std::min(at, memberships_.wake_at());
     for (const auto& [room, feed] : rooms_) {
       if (const auto due = reply_due(links_[*in_use_], feed)) at = std::min(at, *due);
     }

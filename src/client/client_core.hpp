@@ -12,6 +12,7 @@
 #include "client/client_core_calls.hpp"
 #include "client/client_core_feed.hpp"
 #include "client/client_core_links.hpp"
+#include "client/client_core_rooms.hpp"
 #include "client/client_core_values.hpp"
 #include "kuilt/detail/rng.hpp"
 
@@ -52,6 +53,16 @@ class ClientCore {
   void unobserve(const RoomName& room, Duties& duties);
   void observe(Instant now, ObserveCall& call, Duties& duties);
   void taken(const Taken& taken, Duties& duties);
+
+  // Rooms.
+  void leave_room(const RoomName& room, Duties& duties);
+  void say(SayCall& call, Duties& duties);
+  void leave_all_rooms(Duties& duties);
+  void end_all_rooms(const Error& error, Duties& duties);
+  void pump_rooms(Instant now, const Link& link, Duties& duties);
+  void on_roster(const Link& link, wire::Roster& roster, Duties& duties);
+  void on_delivery(const Link& link, wire::Delivery& delivery, Duties& duties);
+  void on_room_refusal(Instant now, const Link& link, wire::RoomRefusal& refusal, Duties& duties);
 
   // Links.
   [[nodiscard]] Link* find(DialId dial);
@@ -108,6 +119,7 @@ class ClientCore {
   std::map<RoomName, RoomFeed> rooms_;
   /// Left before the server answered: on this link a reply to the room may still be the old one.
   std::set<RoomName> left_unanswered_;
+  Memberships memberships_;
   bool stopped_ = false;
   Counters counters_;
 };

@@ -95,6 +95,8 @@ void ClientCore::greet(Instant, Link& link, Duties& duties) {
   hello.link = static_cast<std::uint32_t>(&link - links_.data());
   hello.name = options_.name;
   hello.token = options_.token;
+  hello.features = wire::feature_rooms;
+  hello.secret = options_.secret;
   duties.push_back(Send{link.dial, std::move(hello)});
 }
 
@@ -166,6 +168,7 @@ void ClientCore::lose(Instant now, Link& link, const std::string& reason, Duties
   if (!lost_at_) lost_at_ = now;
   calls_.link_down(duties);
   for (auto& [room, feed] : rooms_) feed.link_down();
+  memberships_.link_down();
   left_unanswered_.clear();
   for (std::size_t place = 0; place < links_.size() && !in_use_; ++place) {
     if (links_[place].state == Link::State::admitted) use(place, duties);
@@ -203,6 +206,9 @@ void ClientCore::on_admitted_message(Instant now, Link& link, wire::ServerMessag
       [&](const wire::ObserveReply& reply) { on_observe_reply(now, link, reply, duties); },
       [&](const wire::Feed& frame) { on_feed(now, link, frame, duties); },
       [&](const wire::ServerHeartbeat& heartbeat) { on_heartbeat(now, link, heartbeat); },
+      [&](wire::Roster& roster) { on_roster(link, roster, duties); },
+      [&](wire::Delivery& delivery) { on_delivery(link, delivery, duties); },
+      [&](wire::RoomRefusal& refusal) { on_room_refusal(now, link, refusal, duties); },
       [](const wire::Goodbye&) {},  // Taken before.
   };
   std::visit(on_any, message);
@@ -246,6 +252,7 @@ void ClientCore::condemned_by(const std::string& endpoint, const Error& error, D
   if (!std::all_of(options_.endpoints.begin(), options_.endpoints.end(), said_so)) return;
   condemned_by_.clear();  // What is observed from now on is heard by all anew.
   while (!rooms_.empty()) end_observe(rooms_.begin()->first, error, duties);
+  end_all_rooms(error, duties);
 }
 
 void ClientCore::on_observe_reply(Instant now, Link& link, const wire::ObserveReply& reply,

@@ -19,7 +19,8 @@ struct ClientOptions {
   EndpointSelector selector;           ///< Unset: round robin.
   std::string name;
   std::string token;
-  std::uint32_t links = 1;  ///< d: further links stand by, on distinct servers.
+  wire::ClientSecret secret;  ///< What the member id in rooms is made of.
+  std::uint32_t links = 1;    ///< d: further links stand by, on distinct servers.
   Duration attempt_timeout = std::chrono::seconds(3);  ///< Then repeat under the same id.
   Duration silence_max = std::chrono::seconds(3);      ///< A link silent for longer is given up.
   Duration dial_timeout = std::chrono::seconds(3);     ///< To a welcome message.
@@ -91,13 +92,26 @@ struct Taken {
   RoomName room;
   std::uint64_t bytes = 0;
 };
+/// Becomes a member of the room, on every link anew. Pre: not one yet.
+struct JoinCall {
+  RoomName room;
+  std::uint64_t number = 0;  ///< Of the caller's counting: tells it from an earlier one.
+};
+struct LeaveCall {
+  RoomName room;
+};
+/// To members of a joined room.
+struct SayCall {
+  wire::RoomMessage message;
+};
 /// Answers a NeedSession. 128 bits that nobody can guess: who knows them can use the session.
 struct FreshSession {
   SessionId session;
 };
 struct Stop {};
-using Input = std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall,
-                           ObserveCall, UnobserveCall, Taken, FreshSession, Stop>;
+using Input =
+    std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall, ObserveCall,
+                 UnobserveCall, Taken, JoinCall, LeaveCall, SayCall, FreshSession, Stop>;
 
 // What the shell owes.
 struct Dial {
@@ -135,6 +149,24 @@ struct ObserveEnded {
   RoomName room;
   Error error;
 };
+/// Who is in a joined room, or what has changed; `self` is this client.
+struct RoomTold {
+  PeerId self;
+  wire::Roster roster;
+};
+struct RoomDelivered {
+  wire::Delivery delivery;
+};
+/// Messages were not passed on, or a join is tried again later.
+struct RoomRefused {
+  wire::RoomRefusal refusal;
+};
+/// Membership has ended for good.
+struct RoomEnded {
+  RoomName room;
+  std::uint64_t number = 0;  ///< Of the JoinCall.
+  Error error;
+};
 /// The library's own session is lost: new calls wait for a FreshSession.
 struct NeedSession {};
 enum class EventKind : std::uint8_t { connected, disconnected, resumed, refused, feed_broken };
@@ -146,8 +178,8 @@ struct Event {
   Position at;       ///< Of `resumed`: where the feed goes on.
   Duration after{};  ///< Of `resumed`: since the link before was lost.
 };
-using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded,
-                          NeedSession, Event>;
+using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded, RoomTold,
+                          RoomDelivered, RoomRefused, RoomEnded, NeedSession, Event>;
 
 struct Output {
   std::vector<Duty> duties;  ///< In the order in which they are to be done.

@@ -23,6 +23,8 @@ constexpr Duration farewell_max = std::chrono::milliseconds(250);
 
 /// Of an application that calls and never lets its callbacks run.
 constexpr std::size_t callbacks_waiting_max = 65536;
+/// Queued on a link beyond which no message of a room joins.
+constexpr std::size_t room_queue_bytes_max = std::size_t{256} << 10;
 /// Events are for people: of those that nobody hears, the first ones are kept.
 constexpr std::size_t events_waiting_max = 1024;
 
@@ -45,7 +47,6 @@ wire::ObserveFrom on_wire(const From& from) {
   return std::visit(convert, from);
 }
 
-/// What every server would refuse, and with it the whole frame that it stands in.
 ClientEventKind public_kind(client::EventKind kind) {
   switch (kind) {
     case client::EventKind::connected: return ClientEventKind::connected;
@@ -238,6 +239,7 @@ void ClientShell::turn() {
     const std::lock_guard lock(mutex_);
     gathered.swap(inbox_);
     turn_posted_ = false;
+    said_bytes_ = 0;
   }
   std::vector<client::Input> inputs = half_heard();
   for (Gathered& one : gathered) {
@@ -298,6 +300,16 @@ void ClientShell::carry_out(client::Duty& duty) {
       [&](client::Delivered& one) { delivered(one); },
       [&](const client::Advanced& one) { advanced(one); },
       [&](const client::ObserveEnded& one) { ended(one); },
+      [&](const client::RoomTold& one) {
+        if (const auto room = room_of(one.roster.room)) room->told(one.self, one.roster);
+      },
+      [&](const client::RoomDelivered& one) {
+        if (const auto room = room_of(one.delivery.room)) room->delivered(one.delivery);
+      },
+      [&](const client::RoomRefused& one) {
+        if (const auto room = room_of(one.refusal.room)) room->refused(one.refusal);
+      },
+      [&](const client::RoomEnded& one) { room_ended(one); },
       [&](const client::NeedSession&) { post(client::FreshSession{random_session()}); },
       [&](const client::Event& one) { happened(one); },
   };
@@ -356,6 +368,9 @@ void ClientShell::received(DialId id, const Bytes& frame) {
 void ClientShell::send(const client::Send& duty) {
   const auto found = open_.find(duty.dial);
   if (found == open_.end() || !found->second.seam) return;
+  // Messages of rooms are lost rather than that they fill the outbox, in which others stand too.
+  const bool may_be_lost = std::holds_alternative<wire::RoomMessage>(duty.message);
+  if (may_be_lost && found->second.seam->queued() > room_queue_bytes_max) return;
   if (found->second.seam->send({wire::encode(duty.message, encoding_)})) return;
   const auto seam = std::move(found->second.seam);
   open_.erase(found);

@@ -18,6 +18,7 @@
 
 #include "client/callback_queue.hpp"
 #include "client/client_core.hpp"
+#include "client/room_state.hpp"
 #include "client/subscription.hpp"
 #include "kuilt/client.hpp"
 #include "transport/seam.hpp"
@@ -67,6 +68,11 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
                                                 std::function<void(const Committed&)> callback = {},
                                                 std::function<void(const Error&)> on_end = {});
 
+  // client_shell_rooms.cpp: membership of rooms.
+  Result<std::shared_ptr<RoomState>> join(const RoomName& room);
+  Status say(std::uint64_t membership, wire::RoomMessage message);
+  void leave_room(const RoomName& room, std::uint64_t membership);
+
  private:
   /// One observed room. Its number tells it from an earlier one of the same name.
   struct Observed {
@@ -105,6 +111,9 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void advanced(const client::Advanced& duty);
   void ended(const client::ObserveEnded& duty);
   void happened(const client::Event& duty);
+  void room_ended(const client::RoomEnded& duty);
+  /// Null, if it is joined no more.
+  [[nodiscard]] std::shared_ptr<RoomState> room_of(const RoomName& room);
   static void hand_pieces(const std::shared_ptr<client::CallbackQueue>& callbacks,
                           const std::shared_ptr<const Observed>& observed);
   void pass_on(const std::shared_ptr<const Observed>& observed);
@@ -142,6 +151,13 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   std::map<client::CallId, PendingCall> pending_;
   std::map<RoomName, std::uint64_t> rooms_;  ///< Number of the observe.
   std::vector<std::shared_ptr<PendingState<ClusterPlace>>> place_waiters_;
+  struct Membership {
+    std::uint64_t number = 0;
+    std::shared_ptr<RoomState> state;
+  };
+  std::map<RoomName, Membership> memberships_;
+  std::uint64_t last_membership_ = 0;
+  std::size_t said_bytes_ = 0;  ///< Of the messages in the inbox.
 
   std::mutex stop_mutex_;  ///< Of those who wait for the loop thread to end.
   std::thread thread_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kuilt/detail/overloaded.hpp"
+#include "server/member_id.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -80,6 +81,13 @@ void ClientLink::on_frame(const Bytes& frame) {
       [&](wire::Observe& wanted) { owner_.observe(id_, encoding_, std::move(wanted)); },
       [&](const wire::Credit& credit) { owner_.credit(id_, credit); },
       [&](const wire::Unobserve& unobserve) { owner_.unobserve(id_, unobserve.room); },
+      [&](wire::Join& join) { on_join(std::move(join)); },
+      [&](wire::LeaveRoom& leave) {
+        owner_.to_rooms(id_, cluster::RoomLeave{id_, std::move(leave.room)});
+      },
+      [&](wire::RoomMessage& said) {
+        owner_.to_rooms(id_, cluster::RoomSay{id_, encoding_, std::move(said)});
+      },
   };
   std::visit(on_message, *message);
 }
@@ -93,9 +101,16 @@ void ClientLink::on_hello(const wire::Hello& hello) {
   client_ = hello.client;
   number_ = hello.link;
   author_ = hello.name.empty() ? "anonymous" : printable(hello.name);
+  member_ = member_id(facts_.configuration.cluster, author_, hello.secret);
   seam_->admit();
   owner_.admitted(id_, hello);
   send(welcome());
+}
+
+void ClientLink::on_join(wire::Join join) {
+  uses_rooms_ = true;
+  owner_.to_rooms(
+      id_, cluster::RoomJoin{id_, encoding_, RoomMember{member_, author_}, std::move(join.room)});
 }
 
 std::optional<Error> ClientLink::complaint_about(const wire::Hello& hello) const {
@@ -124,7 +139,7 @@ wire::Welcome ClientLink::welcome() const {
   const LeaderView leader = owner_.leader();
   return {
       .version = wire::client_version_max,
-      .features = 0,
+      .features = wire::feature_rooms,
       .server = facts_.node,
       .server_name = facts_.name,
       .cluster = facts_.configuration.cluster,
@@ -137,6 +152,7 @@ wire::Welcome ClientLink::welcome() const {
       .heartbeat_interval = facts_.client_heartbeat_interval,
       .limits = facts_.limits,
       .principal = author_,
+      .member = member_,
   };
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cluster/machine.hpp"
+#include "cluster/rooms.hpp"
 #include "server/facts.hpp"
 #include "transport/seam.hpp"
 #include "wire/client_messages.hpp"
@@ -30,6 +31,8 @@ class ClientLinkOwner {
   virtual void observe(cluster::LinkId link, wire::Encoding encoding, wire::Observe wanted) = 0;
   virtual void credit(cluster::LinkId link, wire::Credit credit) = 0;
   virtual void unobserve(cluster::LinkId link, const RoomName& room) = 0;
+  /// May dismiss the link.
+  virtual void to_rooms(cluster::LinkId link, cluster::RoomInput input) = 0;
   /// The socket has taken everything: the feed may go on.
   virtual void drained(cluster::LinkId link) = 0;
   /// The link is over. The owner forgets it; the object lives until the call has returned.
@@ -67,6 +70,8 @@ class ClientLink {
   [[nodiscard]] std::size_t queued() const { return seam_->queued(); }
   /// The last frame that other links may have as well; kept alive only by whoever queues it.
   [[nodiscard]] BytesView shared_frame() const { return shared_frame_; }
+  /// Whether the rooms have to hear of its end.
+  [[nodiscard]] bool uses_rooms() const { return uses_rooms_; }
   [[nodiscard]] std::uint64_t client() const { return client_; }
   [[nodiscard]] std::uint32_t number() const { return number_; }
   [[nodiscard]] const std::string& remote() const { return seam_->remote(); }
@@ -88,6 +93,7 @@ class ClientLink {
   void on_frame(const Bytes& frame);
   void on_hello(const wire::Hello& hello);
   void on_propose(wire::Propose propose);
+  void on_join(wire::Join join);
   void enter_own_session(wire::Proposal& proposal, Pending& pending);
   void settle(const Pending& pending, const wire::Outcome& outcome);
   [[nodiscard]] std::optional<Error> complaint_about(const wire::Hello& hello) const;
@@ -104,6 +110,8 @@ class ClientLink {
   std::uint64_t client_ = 0;
   std::uint32_t number_ = 0;
   std::string author_;
+  PeerId member_;
+  bool uses_rooms_ = false;
   std::uint64_t proposals_ = 0;  // Our numbers: a client may use its own twice.
   std::map<std::uint64_t, Pending> pending_;
   std::size_t pending_bytes_ = 0;

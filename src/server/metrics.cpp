@@ -110,9 +110,29 @@ void add_clients(Families& out, const ShardFigures& shards) {
   out.counter("kuilt_feed_frames_encoded_total", "Feed frames encoded", shards.feed.frames_encoded);
   out.counter("kuilt_feed_entries_total", "Entries sent to learners", shards.feed.entries_sent);
   out.counter("kuilt_feed_loads_total", "Reads of old log for learners", shards.feed.loads);
+  out.counter("kuilt_room_drops_total", "Messages that a client was too slow for",
+              shards.room_frames_dropped);
   out.counter("kuilt_resumes_total", "Learners that resumed", shards.feed.resumes);
   out.counter("kuilt_held_resumes_total", "Resumes ahead of this server, held",
               shards.feed.held_resumes);
+}
+
+void add_rooms(Families& out, const RoomFigures& rooms) {
+  const cluster::RoomCounters& counted = rooms.counters;
+  out.gauge("kuilt_rooms", "Rooms with members, on any server", rooms.rooms);
+  out.gauge("kuilt_room_links", "Client links of this server that are in rooms", rooms.links);
+  out.counter("kuilt_room_joins_total", "Joins of rooms", counted.joins);
+  out.counter("kuilt_room_joins_refused_total", "Joins beyond a bound", counted.refused_joins);
+  out.counter("kuilt_room_leaves_total", "Members that left, or did not come back", counted.leaves);
+  out.counter("kuilt_room_messages_total", "Messages taken from members", counted.messages);
+  out.counter("kuilt_room_messages_refused_total", "Messages beyond a bound",
+              counted.refused_messages);
+  out.counter("kuilt_room_deliveries_total", "Messages for links of this server",
+              counted.deliveries);
+  out.counter("kuilt_room_peer_drops_total", "Messages that another server was too slow for",
+              counted.dropped_for_peers);
+  out.counter("kuilt_room_inputs_refused_total", "Joins and messages that came too fast",
+              rooms.refused_inputs);
 }
 
 }  // namespace
@@ -123,6 +143,7 @@ std::string metrics_text(const Node& node) {
   add_log(out, node.log_figures());
   if (const auto disk = node.disk()) add_disk(out, *disk);
   add_clients(out, node.shard_figures());
+  add_rooms(out, node.room_figures());
   if (const auto applied = node.applied()) {
     out.gauge("kuilt_applied_index", "Last index that the state machine has applied",
               applied->value());

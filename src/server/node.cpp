@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "kuilt/detail/overloaded.hpp"
 #include "server/client_link.hpp"
 
 namespace kuilt::server {
@@ -26,6 +27,14 @@ std::size_t shard_count(const ServerOptions& options) {
 
 std::uint64_t random_seed() { return random_session().low(); }
 
+std::vector<NodeId> others(const Facts& facts) {
+  std::vector<NodeId> ids;
+  for (const raft::Member& member : facts.configuration.members) {
+    if (member.id != facts.node) ids.push_back(member.id);
+  }
+  return ids;
+}
+
 // Enough for a window of answers and one feed frame; what a slow reader may pin at most.
 constexpr std::size_t client_outbox_bytes_max = std::size_t{4} << 20;
 
@@ -39,6 +48,7 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
       on_failed_(std::move(on_failed)),
       core_(machine_options(options_, parts.state_machine != nullptr),
             std::move(parts.boots.machine), random_seed()),
+      rooms_(cluster::RoomOptions{}, others(facts_), random_seed()),
       log_(
           *disk_, std::move(parts.wal),
           [this](Result<raft::WriteSeq> written) { on_written(std::move(written)); },
@@ -47,19 +57,36 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
       committed_(std::make_shared<CommittedLog>(log_, parts.boots.feed)) {
   start_shards(parts.boots.feed);
   start_applying(parts);
-  peers_ = parts.connect_peers([this](cluster::Input input) { core_.put(std::move(input)); });
+  peers_ = parts.connect_peers([this](PeerEvent event) { on_peer(event); });
   core_.start(core_duties());
+  start_rooms();
 }
 
 Node::~Node() {
   listener_.reset();
   core_.stop();
+  rooms_.stop();
   apply_.reset();
   committed_->close();
   peers_.reset();
   log_.stop();  // Before the shards: it tells them if its last write fails.
   reads_.stop();
   shards_.clear();
+}
+
+void Node::on_peer(PeerEvent& event) {
+  const auto tell_both = [this](const auto& news) {
+    core_.put(news);
+    rooms_.put(news);
+  };
+  const auto on_event = Overloaded{
+      [&](const cluster::PeerUp& up) { tell_both(up); },
+      [&](const cluster::PeerDown& down) { tell_both(down); },
+      [&](cluster::FromPeer& said) { core_.put(std::move(said)); },
+      [&](cluster::RoomsFromPeer& said) { rooms_.put(std::move(said)); },
+      [&](const cluster::RoomsTakenByPeer& taken) { rooms_.put(taken); },
+  };
+  std::visit(on_event, event);
 }
 
 void Node::on_written(Result<raft::WriteSeq> written) {
@@ -95,6 +122,16 @@ void Node::start_applying(NodeParts& parts) {
           .on_news = std::move(parts.on_news)});
 }
 
+void Node::start_rooms() {
+  rooms_.start({
+      .deliver =
+          [this](std::size_t shard, std::vector<cluster::RoomFrame> frames) {
+            shards_.at(shard)->deliver(std::move(frames));
+          },
+      .send = [this](std::vector<cluster::PeerSend> sends) { peers_->send(std::move(sends)); },
+  });
+}
+
 void Node::start_shards(const cluster::FeedBoot& boot) {
   cluster::FeedOptions feed_options;
   feed_options.endpoints = facts_.other_endpoints();
@@ -116,6 +153,7 @@ ShardEvents Node::shard_events(std::size_t number) {
             };
             reads_.read(load.first, load.last, load.bytes_max, on_done);
           },
+      .to_rooms = [this](cluster::RoomInput input) { return rooms_.put(std::move(input)); },
       .evict = [this](cluster::LinkId link) { shards_.at(shard_of(link))->evict(link); },
   };
 }
@@ -229,6 +267,7 @@ ShardFigures Node::shard_figures() const {
     const ShardFigures one = shard->figures();
     sum.clients += one.clients;
     sum.queued_bytes += one.queued_bytes;
+    sum.room_frames_dropped += one.room_frames_dropped;
     sum.feed.frames_sent += one.feed.frames_sent;
     sum.feed.entries_sent += one.feed.entries_sent;
     sum.feed.frames_encoded += one.feed.frames_encoded;

@@ -18,6 +18,7 @@
 #include "server/log_thread.hpp"
 #include "server/peers.hpp"
 #include "server/read_thread.hpp"
+#include "server/rooms_thread.hpp"
 #include "server/shard.hpp"
 #include "transport/seam.hpp"
 
@@ -33,13 +34,13 @@ struct NodeParts {
   cluster::BootBuilder::Boots boots;
   StateMachine* state_machine = nullptr;            ///< Borrowed; null: the server has none.
   std::function<void(const std::string&)> on_news;  ///< Lines for people; any thread.
-  /// Makes the way to the other voters; inputs may come before the core runs.
-  std::function<std::unique_ptr<PeerTransport>(ToCore)> connect_peers;
+  /// Makes the way to the other voters; events may come before the threads run.
+  std::function<std::unique_ptr<PeerTransport>(ToNode)> connect_peers;
 };
 
 /// Threads: runs its own (docs/ARCHITECTURE.md). Public calls from any thread.
 /// Ownership: destruction stops everything, in the order in which nobody is left without a partner:
-/// clients, core, state machine, peers, log.
+/// clients, core, rooms, state machine, peers, log.
 class Node {
  public:
   /// `on_failed` is told once if the disk fails (rule 12) or the state machine throws, from the log
@@ -64,16 +65,19 @@ class Node {
   [[nodiscard]] ShardFigures shard_figures() const;  ///< Of all shards together.
   /// Nothing, if the log is in memory.
   [[nodiscard]] std::optional<DiskUsage> disk() const { return disk_usage(options_.data); }
+  [[nodiscard]] RoomFigures room_figures() const { return rooms_.figures(); }
   [[nodiscard]] bool is_ready() const;  ///< Has a leader, and is not draining.
   /// By the state machine; unset without one.
   [[nodiscard]] std::optional<Index> applied() const;
   [[nodiscard]] std::shared_ptr<CommittedLog> committed_log() const { return committed_; }
 
  private:
+  void on_peer(PeerEvent& event);
   void on_written(Result<raft::WriteSeq> written);
   void fail(const Error& error, const std::string& what);
   void start_applying(NodeParts& parts);
   void start_shards(const cluster::FeedBoot& boot);
+  void start_rooms();
   [[nodiscard]] CoreDuties core_duties();
   [[nodiscard]] ShardEvents shard_events(std::size_t number);
   void answer(std::vector<cluster::Answered> answers);
@@ -89,6 +93,7 @@ class Node {
   std::string failure_;
   LinkRegistry registry_;
   CoreThread core_;
+  RoomsThread rooms_;
   LogThread log_;
   ReadThread reads_;
   std::shared_ptr<CommittedLog> committed_;

@@ -151,7 +151,7 @@ Facts facts_of(const ServerOptions& options, const raft::Configuration& record, 
 
 /// Once founded: members are linked, and a server that is still founding is told the record.
 PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks>& links,
-                             const ToCore& to_core, const NodeEvents& events) {
+                             const ToNode& to_node, const NodeEvents& events) {
   const auto strangers = std::make_shared<std::set<NodeId>>();
   const std::weak_ptr<PeerLinks> weak = links;
   const raft::Configuration record = facts.configuration;
@@ -164,18 +164,18 @@ PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks
                                                     ") is not a member of cluster " +
                                                     record.cluster.text());
         } else {
-          to_core(cluster::PeerUp{hello.node});
+          to_node(cluster::PeerUp{hello.node});
         }
         return Done{};
       },
       .on_down =
           [=](NodeId peer) {
-            if (strangers->erase(peer) == 0) to_core(cluster::PeerDown{peer});
+            if (strangers->erase(peer) == 0) to_node(cluster::PeerDown{peer});
           },
       .on_message =
           [=](NodeId from, wire::PeerMessage message) {
             if (!strangers->contains(from)) {
-              if (auto input = for_machine(from, std::move(message))) to_core(*std::move(input));
+              if (auto event = for_node(from, std::move(message))) to_node(*std::move(event));
             } else if (std::holds_alternative<wire::FoundingOffer>(message)) {
               const wire::FoundingHold hold{wire::encode_configuration_record(record), true};
               if (const auto alive = weak.lock()) alive->send(from, hold);
@@ -289,9 +289,9 @@ Result<std::shared_ptr<PeerLinks>> make_links(const ServerOptions& options, Node
   return links;
 }
 
-std::function<std::unique_ptr<PeerTransport>(ToCore)> peers_over(
+std::function<std::unique_ptr<PeerTransport>(ToNode)> peers_over(
     const std::shared_ptr<PeerLinks>& links, const Facts& facts, const NodeEvents& events) {
-  return [links, facts, events](const ToCore& to_core) -> std::unique_ptr<PeerTransport> {
+  return [links, facts, events](const ToNode& to_node) -> std::unique_ptr<PeerTransport> {
     if (!links) return std::make_unique<NoPeers>();
     std::vector<PeerTarget> targets;
     for (const raft::Member& member : facts.configuration.members) {
@@ -299,7 +299,7 @@ std::function<std::unique_ptr<PeerTransport>(ToCore)> peers_over(
     }
     const PeerIdentity identity{facts.node, facts.boot, facts.name, facts.configuration.cluster,
                                 facts.configuration.history};
-    links->be(identity, member_events(facts, links, to_core, events), std::move(targets));
+    links->be(identity, member_events(facts, links, to_node, events), std::move(targets));
     return std::make_unique<WebSocketPeers>(links);
   };
 }
@@ -417,8 +417,8 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPl
   auto recovery = recover(*disk, wal_options(options), identity, boot);
   if (!recovery) return std::move(recovery).error();
   Facts facts = facts_of(options, live, self, boot);
-  const auto connect = [mesh, self](ToCore to_core) {
-    return mesh->join(self, std::move(to_core));
+  const auto connect = [mesh, self](ToNode to_node) {
+    return mesh->join(self, std::move(to_node));
   };
   return std::make_unique<Node>(
       NodeParts{std::move(options), std::move(facts), directory, disk, std::move(recovery->wal),

@@ -6,12 +6,14 @@
 
 namespace kuilt::server {
 
-std::optional<cluster::FromPeer> for_machine(NodeId from, wire::PeerMessage message) {
-  using Wanted = std::optional<cluster::FromPeer>;
+std::optional<PeerEvent> for_node(NodeId from, wire::PeerMessage message) {
+  using Wanted = std::optional<PeerEvent>;
   const auto on_message = Overloaded{
       [&](raft::Message& m) -> Wanted { return cluster::FromPeer{from, std::move(m)}; },
       [&](wire::Forward& m) -> Wanted { return cluster::FromPeer{from, std::move(m)}; },
       [&](wire::ForwardReply& m) -> Wanted { return cluster::FromPeer{from, std::move(m)}; },
+      [&](wire::PeerRooms& m) -> Wanted { return cluster::RoomsFromPeer{from, std::move(m)}; },
+      [&](wire::PeerRoomsTaken& m) -> Wanted { return cluster::RoomsTakenByPeer{from, m}; },
       [](const wire::PeerHello&) -> Wanted { return std::nullopt; },
       [](const wire::PeerProof&) -> Wanted { return std::nullopt; },
       [](const wire::FoundingOffer&) -> Wanted { return std::nullopt; },
@@ -36,13 +38,13 @@ class VoterMesh::End final : public PeerTransport {
   NodeId self_;
 };
 
-std::unique_ptr<PeerTransport> VoterMesh::join(NodeId self, ToCore to_core) {
+std::unique_ptr<PeerTransport> VoterMesh::join(NodeId self, ToNode to_node) {
   const std::lock_guard lock(mutex_);
   for (const auto& [other, to_other] : members_) {
     to_other(cluster::PeerUp{self});
-    to_core(cluster::PeerUp{other});
+    to_node(cluster::PeerUp{other});
   }
-  members_.insert_or_assign(self, std::move(to_core));
+  members_.insert_or_assign(self, std::move(to_node));
   return std::make_unique<End>(shared_from_this(), self);
 }
 
@@ -55,11 +57,11 @@ void VoterMesh::leave(NodeId self) {
 void VoterMesh::deliver(NodeId from, const cluster::PeerSend& send) {
   auto decoded = wire::decode_peer(wire::encode(send.message));
   KUILT_CHECK(decoded.has_value());  // We encoded it a line ago.
-  auto input = for_machine(from, *std::move(decoded));
-  KUILT_CHECK(input.has_value());  // A machine sends nothing else.
+  auto event = for_node(from, *std::move(decoded));
+  KUILT_CHECK(event.has_value());  // A node sends nothing else.
   const std::lock_guard lock(mutex_);
   const auto member = members_.find(send.to);
-  if (member != members_.end()) member->second(*std::move(input));
+  if (member != members_.end()) member->second(*std::move(event));
 }
 
 std::size_t VoterMesh::others(NodeId self) const {

@@ -13,16 +13,20 @@
 #include <vector>
 
 #include "cluster/machine.hpp"
+#include "cluster/rooms.hpp"
 #include "wire/peer_messages.hpp"
 
 namespace kuilt::server {
 
-/// What arrives from peers that have proven that they belong. Called on the transport's thread.
-using ToCore = std::function<void(cluster::Input)>;
+/// What a node hears of peers that have proven that they belong.
+using PeerEvent = std::variant<cluster::PeerUp, cluster::PeerDown, cluster::FromPeer,
+                               cluster::RoomsFromPeer, cluster::RoomsTakenByPeer>;
+/// Called on the transport's thread.
+using ToNode = std::function<void(PeerEvent)>;
 
 /// The messages that servers exchange once they run: the rest belongs to greeting and founding.
 /// Nothing, if `message` is one of those.
-[[nodiscard]] std::optional<cluster::FromPeer> for_machine(NodeId from, wire::PeerMessage message);
+[[nodiscard]] std::optional<PeerEvent> for_node(NodeId from, wire::PeerMessage message);
 
 class PeerTransport {
  public:
@@ -49,7 +53,7 @@ class NoPeers final : public PeerTransport {
 class VoterMesh : public std::enable_shared_from_this<VoterMesh> {
  public:
   /// A member's own end. Peers that are there already are up at once, on both sides.
-  [[nodiscard]] std::unique_ptr<PeerTransport> join(NodeId self, ToCore to_core);
+  [[nodiscard]] std::unique_ptr<PeerTransport> join(NodeId self, ToNode to_node);
 
  private:
   class End;
@@ -58,7 +62,7 @@ class VoterMesh : public std::enable_shared_from_this<VoterMesh> {
   [[nodiscard]] std::size_t others(NodeId self) const;
 
   mutable std::mutex mutex_;
-  std::map<NodeId, ToCore> members_;
+  std::map<NodeId, ToNode> members_;
 };
 
 }  // namespace kuilt::server

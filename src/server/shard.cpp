@@ -54,6 +54,7 @@ Shard::~Shard() {
 void Shard::publish(Batch batch) { mailbox_->put(std::move(batch)); }
 void Shard::answer(std::vector<cluster::Answered> answers) { mailbox_->put(std::move(answers)); }
 void Shard::led_by(LeaderView leader) { mailbox_->put(std::move(leader)); }
+void Shard::deliver(std::vector<cluster::RoomFrame> frames) { mailbox_->put(std::move(frames)); }
 void Shard::loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entries) {
   mailbox_->put(Loaded{number, std::move(entries)});
 }
@@ -83,6 +84,7 @@ void Shard::on_mail(std::vector<Mail> mail) {
   const auto on_item = Overloaded{
       [&](const Batch& batch) { carry_out(feed_.publish(batch)); },
       [&](const std::vector<cluster::Answered>& answers) { on_answers(answers); },
+      [&](const std::vector<cluster::RoomFrame>& frames) { on_room_frames(frames); },
       [&](LeaderView& leader) {
         const bool is_known = !leader.name.empty();
         leader_.led_by(now(), std::move(leader));
@@ -114,6 +116,17 @@ void Shard::on_answers(const std::vector<cluster::Answered>& answers) {
   }
   for (const auto& [id, of_link] : by_link) {
     if (ClientLink* link = find(cluster::LinkId(id))) link->answer(of_link);
+  }
+}
+
+void Shard::on_room_frames(const std::vector<cluster::RoomFrame>& frames) {
+  for (const cluster::RoomFrame& frame : frames) {
+    for (const cluster::LinkId to : frame.to) {
+      ClientLink* link = find(to);
+      if (link != nullptr && outlet_.admits(to, link->queued(), frame)) {
+        link->send_shared(frame.frame);
+      }
+    }
   }
 }
 
@@ -186,7 +199,10 @@ void Shard::shed_slow_readers() {
 }
 
 void Shard::publish_figures() {
-  ShardFigures figures{.clients = 0, .queued_bytes = 0, .feed = feed_.counters()};
+  ShardFigures figures{.clients = 0,
+                       .queued_bytes = 0,
+                       .room_frames_dropped = outlet_.dropped(),
+                       .feed = feed_.counters()};
   for (const auto& [id, link] : links_) {
     figures.clients += link->is_admitted() ? 1 : 0;
     figures.queued_bytes += link->queued();
@@ -222,7 +238,23 @@ void Shard::unobserve(cluster::LinkId link, const RoomName& room) {
 
 LeaderView Shard::leader() const { return leader_.told(now()); }
 
-void Shard::drained(cluster::LinkId link) { carry_out(feed_.drained(link)); }
+// A link that asks for more than the rooms can take in goes elsewhere for a while; its end is
+// always heard. Messages may be lost at any time.
+void Shard::to_rooms(cluster::LinkId link, cluster::RoomInput input) {
+  const bool may_be_lost = std::holds_alternative<cluster::RoomSay>(input);
+  if (events_.to_rooms(std::move(input)) || may_be_lost) return;
+  if (ClientLink* asking = find(link)) {
+    asking->dismiss({.code = ErrorCode::busy,
+                     .message = "too many joins and messages of rooms wait on this server",
+                     .retry_after = std::chrono::seconds(1),
+                     .endpoints = facts_.other_endpoints()});
+  }
+}
+
+void Shard::drained(cluster::LinkId link) {
+  carry_out(feed_.drained(link));
+  if (auto refresh = outlet_.drained(link)) to_rooms(link, *std::move(refresh));
+}
 
 void Shard::closed(cluster::LinkId link, const Error& /*reason*/) {
   const auto found = links_.find(link.value());
@@ -235,6 +267,8 @@ void Shard::closed(cluster::LinkId link, const Error& /*reason*/) {
     if (figures_.clients > 0) figures_.clients -= 1;
   }
   feed_.closed(link);
+  outlet_.closed(link);
+  if (gone->uses_rooms()) events_.to_rooms(cluster::RoomLinkClosed{link});
   events_.to_core(cluster::LinkClosed{link});
 }
 

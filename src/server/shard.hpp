@@ -18,6 +18,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "cluster/feed.hpp"
+#include "cluster/room_outlet.hpp"
 #include "server/client_link.hpp"
 #include "server/facts.hpp"
 #include "server/mailbox.hpp"
@@ -57,6 +58,8 @@ struct ShardEvents {
   std::function<void(cluster::Input)> to_core;
   /// A read of old log; the answer comes back through `Shard::loaded`.
   std::function<void(const cluster::FeedLoad&)> load;
+  /// False: the rooms have too much to do already.
+  std::function<bool(cluster::RoomInput)> to_rooms;
   /// The link that was evicted may be another shard's.
   std::function<void(cluster::LinkId)> evict;
 };
@@ -64,6 +67,7 @@ struct ShardEvents {
 struct ShardFigures {
   std::size_t clients = 0;
   std::size_t queued_bytes = 0;
+  std::uint64_t room_frames_dropped = 0;  ///< Messages, for want of readers.
   cluster::FeedCounters feed;
 };
 
@@ -81,6 +85,7 @@ class Shard final : public ClientLinkOwner {
   void publish(std::shared_ptr<const cluster::CommittedBatch> batch);
   void answer(std::vector<cluster::Answered> answers);
   void led_by(LeaderView leader);
+  void deliver(std::vector<cluster::RoomFrame> frames);
   void loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entries);
   void evict(cluster::LinkId link);
   /// Dismisses every link, telling it where to go.
@@ -96,11 +101,12 @@ class Shard final : public ClientLinkOwner {
     cluster::LinkId link;
   };
   using Batch = std::shared_ptr<const cluster::CommittedBatch>;
-  using Mail =
-      std::variant<Batch, std::vector<cluster::Answered>, LeaderView, Loaded, Evict, wire::Goodbye>;
+  using Mail = std::variant<Batch, std::vector<cluster::Answered>, std::vector<cluster::RoomFrame>,
+                            LeaderView, Loaded, Evict, wire::Goodbye>;
 
   void on_mail(std::vector<Mail> mail);
   void on_answers(const std::vector<cluster::Answered>& answers);
+  void on_room_frames(const std::vector<cluster::RoomFrame>& frames);
   void carry_out(cluster::FeedOutput output);
   void on_heartbeat();
   void send_heartbeats(bool behind_queues);
@@ -114,6 +120,7 @@ class Shard final : public ClientLinkOwner {
   void observe(cluster::LinkId link, wire::Encoding encoding, wire::Observe wanted) override;
   void credit(cluster::LinkId link, wire::Credit credit) override;
   void unobserve(cluster::LinkId link, const RoomName& room) override;
+  void to_rooms(cluster::LinkId link, cluster::RoomInput input) override;
   void drained(cluster::LinkId link) override;
   void closed(cluster::LinkId link, const Error& reason) override;
   [[nodiscard]] Position commit() const override { return feed_.through(); }
@@ -124,6 +131,7 @@ class Shard final : public ClientLinkOwner {
   LinkRegistry& registry_;
   ShardEvents events_;
   cluster::Feed feed_;
+  cluster::RoomOutlet outlet_;
   cluster::LeaderNotice leader_;
   std::optional<wire::Goodbye> draining_;
   std::uint64_t links_made_ = 0;

@@ -107,6 +107,10 @@ void Client::carry_out(client::Duty& duty) {
       [&](const client::Delivered& d) { delivered(d); },
       [&](const client::Advanced& d) { advanced(d); },
       [&](const client::ObserveEnded& d) { observe_ended(d); },
+      [](const client::RoomTold&) {},
+      [](const client::RoomDelivered&) {},
+      [](const client::RoomRefused&) {},
+      [](const client::RoomEnded&) {},
       [&](const client::NeedSession&) {
         when_awake(scene_.now(), [this] {
           const std::uint64_t high = rng_.next();

@@ -30,6 +30,9 @@ void Front::frame(LinkNumber link, const Bytes& frame) {
       },
       [&](const wire::Credit& m) { carry_out(feed_.credit(cluster::LinkId(link), m)); },
       [&](const wire::Unobserve& m) { carry_out(feed_.unobserve(cluster::LinkId(link), m.room)); },
+      [&](const wire::Join&) { owner_.complain("no client here joins a room"); },
+      [&](const wire::LeaveRoom&) { owner_.complain("no client here leaves a room"); },
+      [&](const wire::RoomMessage&) { owner_.complain("no client here talks in a room"); },
   };
   std::visit(on_message, *message);
 }

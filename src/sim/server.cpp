@@ -126,6 +126,8 @@ void Server::peer_frame(ServerNumber from, const Bytes& frame) {
       [&](raft::Message& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
       [&](wire::Forward& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
       [&](wire::ForwardReply& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
+      [&](wire::PeerRooms&) { complain("no server here has rooms"); },
+      [&](wire::PeerRoomsTaken&) { complain("no server here has rooms"); },
       [&](wire::PeerHello&) { not_after_the_handshake(); },
       [&](wire::PeerProof&) { not_after_the_handshake(); },
       [&](wire::FoundingOffer&) { not_after_the_handshake(); },

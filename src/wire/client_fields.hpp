@@ -3,6 +3,7 @@
 
 #include "wire/client_messages.hpp"
 #include "wire/outcome_fields.hpp"
+#include "wire/room_fields.hpp"
 
 namespace kuilt::wire {
 
@@ -25,6 +26,7 @@ void describe(auto& visitor, Is<Hello> auto& m) {
   visitor.field(7, "link", m.link);
   visitor.name(8, "name", m.name);
   visitor.field(9, "token", m.token);
+  visitor.field(10, "secret", m.secret);
 }
 void describe(auto& visitor, Is<Propose> auto& m) { visitor.field(1, "proposals", m.proposals); }
 void describe(auto& /*visitor*/, Is<FromStart> auto& /*m*/) {}
@@ -71,6 +73,7 @@ void describe(auto& visitor, Is<Welcome> auto& m) {
   visitor.field(12, "heartbeat_interval", m.heartbeat_interval);
   visitor.field(13, "limits", m.limits);
   visitor.name(14, "principal", m.principal);
+  visitor.field(15, "member", m.member);
 }
 void describe(auto& visitor, Is<Answers> auto& m) { visitor.field(1, "answers", m.answers); }
 void describe(auto& visitor, Is<ObserveReply> auto& m) {
@@ -103,14 +106,18 @@ void describe(auto& visitor, Is<Goodbye> auto& m) {
 void describe(auto& visitor, Is<ClientMessage> auto& frame) {
   visitor.one_of("message", frame, Alternative<Hello>{1, "hello"},
                  Alternative<Propose>{2, "propose"}, Alternative<Observe>{3, "observe"},
-                 Alternative<Credit>{4, "credit"}, Alternative<Unobserve>{5, "unobserve"});
+                 Alternative<Credit>{4, "credit"}, Alternative<Unobserve>{5, "unobserve"},
+                 Alternative<Join>{6, "join"}, Alternative<LeaveRoom>{7, "leave_room"},
+                 Alternative<RoomMessage>{8, "room_message"});
 }
 /// ClientFrame, from server to client: numbers from 64 to 127.
 void describe(auto& visitor, Is<ServerMessage> auto& frame) {
-  visitor.one_of(
-      "message", frame, Alternative<Welcome>{64, "welcome"}, Alternative<Answers>{65, "answers"},
-      Alternative<ObserveReply>{66, "observe_reply"}, Alternative<Feed>{67, "feed"},
-      Alternative<ServerHeartbeat>{68, "heartbeat"}, Alternative<Goodbye>{69, "goodbye"});
+  visitor.one_of("message", frame, Alternative<Welcome>{64, "welcome"},
+                 Alternative<Answers>{65, "answers"},
+                 Alternative<ObserveReply>{66, "observe_reply"}, Alternative<Feed>{67, "feed"},
+                 Alternative<ServerHeartbeat>{68, "heartbeat"}, Alternative<Goodbye>{69, "goodbye"},
+                 Alternative<Roster>{70, "roster"}, Alternative<Delivery>{71, "delivery"},
+                 Alternative<RoomRefusal>{72, "room_refusal"});
 }
 
 /// An entry as JSON shows it; in protobuf it is the Entry of entry.proto.

@@ -14,6 +14,7 @@
 #include "kuilt/result.hpp"
 #include "raft/messages.hpp"
 #include "wire/outcome.hpp"
+#include "wire/room_messages.hpp"
 
 namespace kuilt::wire {
 
@@ -39,6 +40,7 @@ struct Hello {
   std::uint32_t link = 0;    ///< Number of this link; a new one evicts only the old one with it.
   std::string name;          ///< Who the client says it is. Proven only where tokens are required.
   std::string token;
+  ClientSecret secret;  ///< What the member id in rooms is made of. None: another id per link.
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Propose {
@@ -83,7 +85,8 @@ struct Unobserve {
   RoomName room;
   friend bool operator==(const Unobserve&, const Unobserve&) = default;
 };
-using ClientMessage = std::variant<Hello, Propose, Observe, Credit, Unobserve>;
+using ClientMessage =
+    std::variant<Hello, Propose, Observe, Credit, Unobserve, Join, LeaveRoom, RoomMessage>;
 
 // From server to client.
 
@@ -109,6 +112,7 @@ struct Welcome {
   Duration heartbeat_interval{};
   Limits limits;
   std::string principal;  ///< Who the server takes the client for: the author of its entries.
+  PeerId member;          ///< Who the client is among the members of rooms.
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
 struct Answers {
@@ -156,7 +160,8 @@ struct Goodbye {
   std::vector<std::string> endpoints;
   friend bool operator==(const Goodbye&, const Goodbye&) = default;
 };
-using ServerMessage = std::variant<Welcome, Answers, ObserveReply, Feed, ServerHeartbeat, Goodbye>;
+using ServerMessage = std::variant<Welcome, Answers, ObserveReply, Feed, ServerHeartbeat, Goodbye,
+                                   Roster, Delivery, RoomRefusal>;
 
 /// A public part, decoded.
 struct FeedEntry {

@@ -4,6 +4,7 @@
 #include "wire/entry_fields.hpp"
 #include "wire/outcome_fields.hpp"
 #include "wire/peer_messages.hpp"
+#include "wire/room_fields.hpp"
 
 namespace kuilt::raft {
 
@@ -102,7 +103,7 @@ void describe(auto& visitor, Is<PeerGoodbye> auto& m) {
 using PeerFrame =
     std::variant<PeerHello, PeerProof, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, Forward, ForwardReply,
-                 FoundingOffer, FoundingHold, PeerGoodbye>;
+                 FoundingOffer, FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken>;
 void describe(auto& visitor, Is<PeerFrame> auto& frame) {
   visitor.one_of(
       "message", frame, Alternative<PeerHello>{128, "hello"}, Alternative<PeerProof>{129, "proof"},
@@ -114,7 +115,8 @@ void describe(auto& visitor, Is<PeerFrame> auto& frame) {
       Alternative<raft::HeartbeatReply>{135, "heartbeat_reply"},
       Alternative<Forward>{136, "forward"}, Alternative<ForwardReply>{137, "forward_reply"},
       Alternative<FoundingOffer>{138, "founding_offer"},
-      Alternative<FoundingHold>{139, "founding_hold"}, Alternative<PeerGoodbye>{140, "goodbye"});
+      Alternative<FoundingHold>{139, "founding_hold"}, Alternative<PeerGoodbye>{140, "goodbye"},
+      Alternative<PeerRooms>{149, "rooms"}, Alternative<PeerRoomsTaken>{150, "rooms_taken"});
 }
 
 }  // namespace kuilt::wire

@@ -102,6 +102,8 @@ PeerMessage lifted(PeerFrame frame) {
       [](FoundingOffer& m) -> PeerMessage { return std::move(m); },
       [](FoundingHold& m) -> PeerMessage { return std::move(m); },
       [](PeerGoodbye& m) -> PeerMessage { return std::move(m); },
+      [](PeerRooms& m) -> PeerMessage { return std::move(m); },
+      [](PeerRoomsTaken& m) -> PeerMessage { return m; },
   };
   return std::visit(lift, frame);
 }
@@ -143,6 +145,8 @@ Bytes encode(const PeerMessage& message) {
       [](const FoundingOffer& m) { return encode_framed(m); },
       [](const FoundingHold& m) { return encode_framed(m); },
       [](const PeerGoodbye& m) { return encode_framed(m); },
+      [](const PeerRooms& m) { return encode_framed(m); },
+      [](const PeerRoomsTaken& m) { return encode_framed(m); },
   };
   return std::visit(encode_one, message);
 }

@@ -13,6 +13,7 @@
 #include "raft/messages.hpp"
 #include "wire/configuration_record.hpp"
 #include "wire/outcome.hpp"
+#include "wire/room_messages.hpp"
 
 namespace kuilt::wire {
 
@@ -86,8 +87,9 @@ struct PeerGoodbye {
   friend bool operator==(const PeerGoodbye&, const PeerGoodbye&) = default;
 };
 
-using PeerMessage = std::variant<PeerHello, PeerProof, raft::Message, Forward, ForwardReply,
-                                 FoundingOffer, FoundingHold, PeerGoodbye>;
+using PeerMessage =
+    std::variant<PeerHello, PeerProof, raft::Message, Forward, ForwardReply, FoundingOffer,
+                 FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken>;
 
 /// Longest frame between servers, given the cluster's largest command (rule 15).
 [[nodiscard]] std::size_t peer_frame_bytes_max(std::size_t command_bytes_max);

@@ -118,6 +118,8 @@ class Bench {
     wire::Welcome welcome;
     welcome.server = NodeId::named(endpoint);
     welcome.server_name = "a";
+    welcome.features = features;
+    welcome.member = PeerId::named("ann");
     welcome.cluster = ClusterId::named("cluster");
     welcome.history = HistoryId::named("history");
     welcome.commit = commit;
@@ -212,6 +214,7 @@ class Bench {
   Instant now{1h};
   Instant wake_at;
   Position commit = at(100);
+  std::uint64_t features = wire::feature_rooms;
   wire::Limits limits{.command_bytes_max = 1 << 20,
                       .frame_bytes_max = 4 << 20,
                       .window_bytes_max = 0,
@@ -224,6 +227,10 @@ class Bench {
   std::vector<Delivered> delivered;
   std::vector<Advanced> advanced;
   std::vector<ObserveEnded> ended;
+  std::vector<RoomTold> rosters;
+  std::vector<RoomDelivered> heard;
+  std::vector<RoomRefused> rooms_refused;
+  std::vector<RoomEnded> rooms_ended;
   std::vector<Event> events;
   int sessions_asked = 0;
   bool gives_sessions = true;  ///< At once, when asked.
@@ -256,6 +263,14 @@ class Bench {
       advanced.push_back(std::move(*advance));
     } else if (auto* end = std::get_if<ObserveEnded>(&duty)) {
       ended.push_back(std::move(*end));
+    } else if (auto* told = std::get_if<RoomTold>(&duty)) {
+      rosters.push_back(std::move(*told));
+    } else if (auto* said = std::get_if<RoomDelivered>(&duty)) {
+      heard.push_back(std::move(*said));
+    } else if (auto* refused = std::get_if<RoomRefused>(&duty)) {
+      rooms_refused.push_back(std::move(*refused));
+    } else if (auto* over = std::get_if<RoomEnded>(&duty)) {
+      rooms_ended.push_back(std::move(*over));
     } else if (std::holds_alternative<NeedSession>(duty)) {
       ++sessions_asked;
       if (gives_sessions) step(FreshSession{SessionId(++last_session_, 1)});

@@ -101,6 +101,10 @@ class World {
         [&](const Delivered& one) { delivered(one); },
         [](const Advanced&) {},
         [](const ObserveEnded&) { ADD_FAILURE() << "the observe ended"; },
+        [](const RoomTold&) {},
+        [](const RoomDelivered&) {},
+        [](const RoomRefused&) {},
+        [](const RoomEnded&) {},
         [&](const NeedSession&) { step(FreshSession{SessionId(rng_.next(), 1)}); },
         [&](const Event& event) {
           if (event.kind == EventKind::resumed) ++seen.resumes;
@@ -181,6 +185,9 @@ class World {
         },
         [](const wire::Credit&) {},
         [](const wire::Unobserve&) {},
+        [](const wire::Join&) {},
+        [](const wire::LeaveRoom&) {},
+        [](const wire::RoomMessage&) {},
     };
     std::visit(on_message, send.message);
   }

@@ -156,13 +156,23 @@ class TinyServer {
         [&](const wire::Observe& observe) { begin(link, observe); },
         [](const wire::Credit&) {},
         [&](const wire::Unobserve&) { link.observes = false; },
+        [&](const wire::Join& join) {
+          say(link, wire::Roster{join.room, wire::RosterReset{{{member(), "me"}}}});
+        },
+        [](const wire::LeaveRoom&) {},
+        [&](const wire::RoomMessage& said) {
+          say(link, wire::Delivery{said.room, said.channel, member(), said.body});
+        },
     };
     std::visit(on_message, *message);
   }
+  static PeerId member() { return PeerId::named("member"); }
   void welcome(Link& link) {
     link.seam->admit();
     wire::Welcome welcome;
     welcome.server_name = url_;
+    welcome.features = wire::feature_rooms;
+    welcome.member = member();
     welcome.cluster = ClusterId::named(manners_.cluster);
     welcome.history = HistoryId::named(manners_.history);
     welcome.commit = TinyLog::position(log_.size());

@@ -37,8 +37,12 @@ Command move() {
   return command;
 }
 
+RoomMember ada() { return {PeerId::named("ada"), "ada"}; }
+RoomMember bob() { return {PeerId::named("bob"), "bob"}; }
+
 std::string frames() {
   Hello hello;
+  hello.features = feature_rooms;
   hello.name = "ada";
   Welcome welcome;
   welcome.server = NodeId::named("a");
@@ -50,7 +54,9 @@ std::string frames() {
   welcome.endpoints = {"ws://a:7400", "ws://b:7400"};
   welcome.heartbeat_interval = std::chrono::seconds(1);
   welcome.limits = {1 << 20, client_frame_bytes_max(1 << 20), 1 << 20, 1024};
+  welcome.features = feature_rooms;
   welcome.principal = "ada";
+  welcome.member = ada().id;
   Propose propose;
   propose.proposals.resize(1);
   Proposal& proposal = propose.proposals.front();
@@ -74,6 +80,12 @@ std::string frames() {
                              {{1, CommittedOutcome{{Index(17), Term(3)}, false, Bytes("legal")}},
                               {2, busy}}})) +
          shown("Server", ServerMessage(ServerHeartbeat{{Index(17), Term(3)}, "a"})) +
+         shown("Client", ClientMessage(Join{"chess"})) +
+         shown("Server", ServerMessage(Roster{"chess", RosterReset{{ada()}}})) +
+         shown("Server", ServerMessage(Roster{"chess", RosterChange{{{true, bob()}}}})) +
+         shown("Client", ClientMessage(RoomMessage{"chess", "chat", bob().id, Bytes("hello")})) +
+         shown("Server", ServerMessage(Delivery{"chess", "chat", bob().id, Bytes("well met")})) +
+         shown("Client", ClientMessage(LeaveRoom{"chess"})) +
          shown("Server", ServerMessage(Goodbye{
                              ErrorCode::draining, "restart", Duration(0), {"ws://b:7400"}}));
 }

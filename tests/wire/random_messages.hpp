@@ -149,7 +149,24 @@ inline PeerHello random_peer_hello(Rng& rng) {
   return hello;
 }
 
-inline PeerMessage random_peer_message(Rng& rng) {
+inline RoomMember random_member(Rng& rng) { return {random_id<PeerId>(rng), random_text(rng, 5)}; }
+inline RoomMessage random_room_message(Rng& rng) {
+  RoomMessage message{random_text(rng, 5), random_text(rng, 5), {}, {}};
+  if (rng.chance(50)) message.to = random_id<PeerId>(rng);
+  message.body = random_payload(rng);
+  return message;
+}
+inline PeerRooms random_peer_rooms(Rng& rng) {
+  PeerRooms rooms{random_number(rng), random_number(rng), rng.chance(50), {}, {}};
+  rooms.presences = random_list<Presence>(
+      rng, 4, [](Rng& r) { return Presence{random_text(r, 5), random_member(r), r.chance(50)}; });
+  rooms.posts = random_list<RoomPost>(
+      rng, 3, [](Rng& r) { return RoomPost{random_room_message(r), random_id<PeerId>(r)}; });
+  return rooms;
+}
+
+/// Of each kind that there was first: golden files follow their order.
+inline PeerMessage random_core_message(Rng& rng) {
   switch (rng.below(12)) {
     case 0: return random_peer_hello(rng);
     case 1: {
@@ -178,6 +195,14 @@ inline PeerMessage random_peer_message(Rng& rng) {
   return random_raft_message(rng);
 }
 
+inline PeerMessage random_peer_room_message(Rng& rng) {
+  if (rng.chance(70)) return random_peer_rooms(rng);
+  return PeerRoomsTaken{random_number(rng), random_number(rng)};
+}
+inline PeerMessage random_peer_message(Rng& rng) {
+  return rng.chance(20) ? random_peer_room_message(rng) : random_core_message(rng);
+}
+
 inline Hello random_hello(Rng& rng) {
   Hello hello;
   hello.version_min = static_cast<std::uint32_t>(random_number(rng));
@@ -200,7 +225,7 @@ inline ObserveFrom random_from(Rng& rng) {
   return ResumePoint{random_id<ClusterId>(rng), random_id<HistoryId>(rng), random_position(rng),
                      random_number(rng)};
 }
-inline ClientMessage random_client_message(Rng& rng) {
+inline ClientMessage random_log_client_message(Rng& rng) {
   switch (rng.below(5)) {
     case 0: return random_hello(rng);
     case 1: return Propose{random_list<Proposal>(rng, 4, random_proposal)};
@@ -208,6 +233,20 @@ inline ClientMessage random_client_message(Rng& rng) {
     case 3: return Credit{random_text(rng, 5), random_number(rng), Index(random_number(rng))};
   }
   return Unobserve{random_text(rng, 5)};
+}
+
+inline ClientMessage random_room_client_message(Rng& rng) {
+  switch (rng.below(4)) {
+    case 0: return Join{random_text(rng, 5)};
+    case 1: return LeaveRoom{random_text(rng, 5)};
+    case 2: return random_room_message(rng);
+  }
+  Hello hello = random_hello(rng);
+  hello.secret = random_id<ClientSecret>(rng);
+  return hello;
+}
+inline ClientMessage random_client_message(Rng& rng) {
+  return rng.chance(40) ? random_room_client_message(rng) : random_log_client_message(rng);
 }
 
 /// Durations are whole milliseconds, which is what JSON carries.
@@ -249,7 +288,7 @@ inline Feed random_feed(Rng& rng) {
       rng, 5, [](Rng& r) { return public_part(random_command(r, random_position(r))); });
   return feed;
 }
-inline ServerMessage random_server_message(Rng& rng) {
+inline ServerMessage random_log_server_message(Rng& rng) {
   switch (rng.below(6)) {
     case 0: return random_welcome(rng);
     case 1:
@@ -264,6 +303,30 @@ inline ServerMessage random_server_message(Rng& rng) {
   }
   return Goodbye{random_code(rng), random_text(rng, 20), random_milliseconds(rng),
                  random_endpoints(rng)};
+}
+inline Roster random_roster(Rng& rng) {
+  Roster roster{random_text(rng, 5), RosterReset{random_list<RoomMember>(rng, 4, random_member)}};
+  if (rng.chance(50)) return roster;
+  roster.change = RosterChange{random_list<RosterEvent>(
+      rng, 4, [](Rng& r) { return RosterEvent{r.chance(50), random_member(r)}; })};
+  return roster;
+}
+inline ServerMessage random_room_server_message(Rng& rng) {
+  switch (rng.below(4)) {
+    case 0: return random_roster(rng);
+    case 1:
+      return Delivery{random_text(rng, 5), random_text(rng, 5), random_id<PeerId>(rng),
+                      random_payload(rng)};
+    case 2:
+      return RoomRefusal{random_text(rng, 5), random_code(rng), random_text(rng, 20),
+                         random_milliseconds(rng), random_number(rng)};
+  }
+  Welcome welcome = random_welcome(rng);
+  welcome.member = random_id<PeerId>(rng);
+  return welcome;
+}
+inline ServerMessage random_server_message(Rng& rng) {
+  return rng.chance(40) ? random_room_server_message(rng) : random_log_server_message(rng);
 }
 
 }  // namespace kuilt::wire
