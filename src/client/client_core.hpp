@@ -120,6 +120,8 @@ class ClientCore {
   /// Left before the server answered: on this link a reply to the room may still be the old one.
   std::set<RoomName> left_unanswered_;
   Memberships memberships_;
+  HeardMessages heard_;
+  std::uint64_t last_said_ = 0;  ///< Numbers messages to members.
   bool stopped_ = false;
   Counters counters_;
 };

@@ -12,6 +12,7 @@ void ClientCore::leave_room(const RoomName& room, Duties& duties) {
 // Best effort: without a server that knows of the membership it is lost.
 void ClientCore::say(SayCall& call, Duties& duties) {
   if (!in_use_ || !memberships_.is_asked(call.message.room)) return;
+  call.message.number = ++last_said_;
   duties.push_back(Send{links_[*in_use_].dial, std::move(call.message)});
 }
 
@@ -47,6 +48,7 @@ void ClientCore::on_roster(const Link& link, wire::Roster& roster, Duties& dutie
 
 void ClientCore::on_delivery(const Link& link, wire::Delivery& delivery, Duties& duties) {
   if (!in_use(link) || !memberships_.contains(delivery.room)) return;
+  if (!heard_.is_news(delivery.from, delivery.number)) return;
   duties.push_back(RoomDelivered{std::move(delivery)});
 }
 
@@ -54,6 +56,7 @@ void ClientCore::on_room_refusal(Instant now, const Link& link, wire::RoomRefusa
                                  Duties& duties) {
   if (!in_use(link) || !memberships_.contains(refusal.room)) return;
   if (refusal.messages == 0) {
+    if (!memberships_.is_of(refusal.room, refusal.join)) return;
     if (refusal.retry_after == Duration::zero()) {
       const Error error(refusal.code, Effect::none, refusal.message);
       return duties.push_back(memberships_.end(refusal.room, error));

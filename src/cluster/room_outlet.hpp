@@ -27,10 +27,12 @@ class RoomOutlet {
     if (found == slow_.end() && queued <= queued_bytes_max_) return true;
     Slow& slow = found == slow_.end() ? slow_[link] : found->second;
     slow.crowded = slow.crowded || queued > queued_bytes_max_;
+    // Nobody would ask for it anew: it is small, and answers what the link itself has said.
+    if (frame.kind == RoomFrameKind::refusal) return true;
     const bool is_roster = frame.kind == RoomFrameKind::roster;
     if (!slow.crowded && !(is_roster && slow.stale.contains(frame.room))) return true;
     if (is_roster) slow.stale.insert(frame.room);
-    if (frame.kind == RoomFrameKind::message) ++dropped_;
+    if (!is_roster) ++dropped_;
     return false;
   }
   /// The link has nothing queued any more: a roster to ask for anew, if one is out of date. One at

@@ -63,7 +63,8 @@ std::optional<wire::PeerRooms> RoomOutStream::next(Instant now, const NextMember
     if (sends_ >= options_.sends_max) begin();
   }
   if (!in_flight_) {
-    if (stated_ && changes_.empty() && posts_.empty()) return std::nullopt;
+    const bool is_idle = stated_ && changes_.empty() && posts_.empty();
+    if (is_idle && now < sent_at_ + options_.idle_max) return std::nullopt;
     in_flight_ = fill(next_member);
     sends_ = 0;
   }
@@ -102,8 +103,8 @@ wire::PeerRooms RoomOutStream::fill(const NextMember& next_member) {
 }
 
 std::optional<Instant> RoomOutStream::due() const {
-  if (!open_ || !in_flight_) return std::nullopt;
-  return sent_at_ + options_.resend_after;
+  if (!open_) return std::nullopt;
+  return sent_at_ + (in_flight_ ? options_.resend_after : options_.idle_max);
 }
 
 RoomInStream::Verdict RoomInStream::offer(const wire::PeerRooms& frame) {

@@ -19,6 +19,9 @@ struct RoomStreamOptions {
   std::size_t changes_max = 16'384;  ///< Changes that wait; with more it is told anew.
   Duration resend_after = std::chrono::milliseconds(500);
   unsigned sends_max = 4;  ///< Of one frame; then everything is told anew.
+  /// With nothing to say, an empty frame so often: a receiver that took a late frame for another
+  /// stream does not acknowledge it, and so is told anew.
+  Duration idle_max = std::chrono::seconds(1);
 };
 
 /// The sender's end. One frame is on its way at a time, so that room traffic is never more than a

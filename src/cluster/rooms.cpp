@@ -48,7 +48,7 @@ RoomOutput RoomHub::step(Instant now, std::vector<RoomInput> inputs) {
 
 void RoomHub::take(Instant now, RoomInput& input) {
   const auto on_input = Overloaded{
-      [&](RoomJoin& one) { join(one); },
+      [&](const RoomJoin& one) { join(one); },
       [&](const RoomLeave& one) { leave(one); },
       [&](RoomSay& one) { say(now, one); },
       [&](const RoomLinkClosed& one) { closed(now, one.link); },
@@ -61,38 +61,40 @@ void RoomHub::take(Instant now, RoomInput& input) {
   std::visit(on_input, input);
 }
 
-void RoomHub::join(RoomJoin& join) {
-  if (const auto complaint = complaint_about(join)) {
+void RoomHub::join(const RoomJoin& asked) {
+  const RoomName& room = asked.join.room;
+  if (const auto complaint = complaint_about(asked)) {
     ++counters_.refused_joins;
-    return refuse({join.link, join.encoding}, join.room, *complaint, 0);
+    return refuse({asked.link, asked.encoding}, room, *complaint, 0, asked.join.number);
   }
   ++counters_.joins;
-  Link& link = links_[join.link];
-  link.listener = {join.link, join.encoding};
-  link.member = join.member;
-  const bool is_new = link.rooms.insert(join.room).second;
-  change(join.room, join.member, [&](Member& member) {
+  Link& link = links_[asked.link];
+  link.listener = {asked.link, asked.encoding};
+  link.member = asked.member;
+  const bool is_new = link.rooms.insert(room).second;
+  change(room, asked.member, [&](Member& member) {
     if (member.gone_at) ++counters_.kept_members;
     member.gone_at.reset();
     if (is_new) member.here.push_back(link.listener);
   });
-  rooms_.at(join.room).newcomers.insert(join.link);
-  untold_.insert(join.room);
+  rooms_.at(room).newcomers.insert(asked.link);
+  untold_.insert(room);
 }
 
-std::optional<Error> RoomHub::complaint_about(const RoomJoin& join) const {
-  if (join.room.size() > wire::room_bytes_max) {
-    return too_long("the room's name", join.room.size(), wire::room_bytes_max);
+std::optional<Error> RoomHub::complaint_about(const RoomJoin& asked) const {
+  const RoomName& name = asked.join.room;
+  if (name.size() > wire::room_bytes_max) {
+    return too_long("the room's name", name.size(), wire::room_bytes_max);
   }
-  const auto link = links_.find(join.link);
+  const auto link = links_.find(asked.link);
   if (link != links_.end() && link->second.rooms.size() >= options_.rooms_per_link_max &&
-      !link->second.rooms.contains(join.room)) {
+      !link->second.rooms.contains(name)) {
     return Error(ErrorCode::invalid_argument,
                  "this link is in " + std::to_string(link->second.rooms.size()) +
                      " rooms, the limit is " + std::to_string(options_.rooms_per_link_max) +
                      ": leave one first");
   }
-  const auto room = rooms_.find(join.room);
+  const auto room = rooms_.find(name);
   if (room == rooms_.end()) {
     if (rooms_.size() < options_.rooms_max) return std::nullopt;
     return Error(ErrorCode::busy, "the cluster has " + std::to_string(rooms_.size()) +
@@ -101,11 +103,11 @@ std::optional<Error> RoomHub::complaint_about(const RoomJoin& join) const {
                                       ": try again when others are empty");
   }
   const auto& members = room->second.members;
-  if (members.size() < options_.members_per_room_max || members.contains(join.member.id)) {
+  if (members.size() < options_.members_per_room_max || members.contains(asked.member.id)) {
     return std::nullopt;
   }
-  return Error(ErrorCode::busy, "the room \"" + join.room + "\" has " +
-                                    std::to_string(members.size()) + " members, the limit is " +
+  return Error(ErrorCode::busy, "the room \"" + name + "\" has " + std::to_string(members.size()) +
+                                    " members, the limit is " +
                                     std::to_string(options_.members_per_room_max) +
                                     ": try again when others have left");
 }
@@ -186,13 +188,13 @@ std::optional<Error> RoomHub::complaint_about(Instant now, const Link& link,
 }
 
 void RoomHub::refuse(const Listener& to, const RoomName& room, const Error& error,
-                     std::uint64_t messages) {
+                     std::uint64_t messages, std::uint64_t join) {
   const bool may_heal = error.code() == ErrorCode::busy;
   Audience audience;
   audience.at(static_cast<std::size_t>(to.encoding)).push_back(to.link);
   send(RoomFrameKind::refusal, room,
        wire::RoomRefusal{room, error.code(), error.message(),
-                         may_heal ? options_.busy_retry_after : Duration{}, messages},
+                         may_heal ? options_.busy_retry_after : Duration{}, messages, join},
        std::move(audience));
 }
 
@@ -233,7 +235,8 @@ void RoomHub::deliver(const wire::RoomMessage& message, PeerId from) {
   });
   counters_.deliveries += audience[0].size() + audience[1].size();
   send(RoomFrameKind::message, message.room,
-       wire::Delivery{message.room, message.channel, from, message.body}, std::move(audience));
+       wire::Delivery{message.room, message.channel, from, message.body, message.number},
+       std::move(audience));
 }
 
 // One encoding per kind of link, however many they are.

@@ -43,7 +43,7 @@ struct RoomJoin {
   LinkId link;
   wire::Encoding encoding = wire::Encoding::protobuf;
   RoomMember member;  ///< The same with each join of a link. The name is the principal.
-  RoomName room;
+  wire::Join join;
 };
 struct RoomLeave {
   LinkId link;
@@ -78,7 +78,7 @@ using RoomInput = std::variant<RoomJoin, RoomLeave, RoomSay, RoomLinkClosed, Roo
 enum class RoomFrameKind : std::uint8_t {
   roster,   ///< May be left out, if the roster is then asked for anew.
   message,  ///< May be left out.
-  refusal,  ///< The same.
+  refusal,
 };
 /// One encoded frame for all of these links.
 struct RoomFrame {
@@ -168,15 +168,16 @@ class RoomHub {
 
   // rooms.cpp: links and messages.
   void take(Instant now, RoomInput& input);
-  void join(RoomJoin& join);
-  [[nodiscard]] std::optional<Error> complaint_about(const RoomJoin& join) const;
+  void join(const RoomJoin& asked);
+  [[nodiscard]] std::optional<Error> complaint_about(const RoomJoin& asked) const;
   void leave(const RoomLeave& leave);
   void closed(Instant now, LinkId link);
   void refresh(const RoomRefresh& refresh);
   void say(Instant now, RoomSay& say);
   [[nodiscard]] std::optional<Error> complaint_about(Instant now, const Link& link,
                                                      const wire::RoomMessage& message);
-  void refuse(const Listener& to, const RoomName& room, const Error& error, std::uint64_t messages);
+  void refuse(const Listener& to, const RoomName& room, const Error& error, std::uint64_t messages,
+              std::uint64_t join = 0);
   template <class Reach>
   static void for_each_reader(const Room& room, const wire::RoomMessage& message, PeerId from,
                               Reach reach);

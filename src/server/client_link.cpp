@@ -109,8 +109,8 @@ void ClientLink::on_hello(const wire::Hello& hello) {
 
 void ClientLink::on_join(wire::Join join) {
   uses_rooms_ = true;
-  owner_.to_rooms(
-      id_, cluster::RoomJoin{id_, encoding_, RoomMember{member_, author_}, std::move(join.room)});
+  owner_.to_rooms(id_,
+                  cluster::RoomJoin{id_, encoding_, RoomMember{member_, author_}, std::move(join)});
 }
 
 std::optional<Error> ClientLink::complaint_about(const wire::Hello& hello) const {

@@ -154,6 +154,10 @@ ShardEvents Node::shard_events(std::size_t number) {
             reads_.read(load.first, load.last, load.bytes_max, on_done);
           },
       .to_rooms = [this](cluster::RoomInput input) { return rooms_.put(std::move(input)); },
+      .rooms_delivered =
+          [this](const std::vector<cluster::RoomFrame>& frames) {
+            rooms_.delivered(RoomsThread::bytes_of(frames));
+          },
       .evict = [this](cluster::LinkId link) { shards_.at(shard_of(link))->evict(link); },
   };
 }

@@ -11,11 +11,13 @@ namespace {
 
 // What links and peers may put on the way to the rooms; a window of its own (rule 13).
 constexpr std::size_t waiting_bytes_max = std::size_t{32} << 20;
+/// Made for the shards, and not taken yet.
+constexpr std::size_t undelivered_bytes_max = std::size_t{16} << 20;
 constexpr std::size_t input_overhead = 256;  // Names and the input itself.
 
 std::size_t size_of(const cluster::RoomInput& input) {
   const auto size = Overloaded{
-      [](const cluster::RoomJoin& one) { return input_overhead + one.room.size(); },
+      [](const cluster::RoomJoin& one) { return input_overhead + one.join.room.size(); },
       [](const cluster::RoomLeave& one) { return input_overhead + one.room.size(); },
       [](const cluster::RoomSay& one) { return input_overhead + one.message.body.size(); },
       [](const cluster::RoomRefresh& one) { return input_overhead + one.room.size(); },
@@ -44,6 +46,11 @@ void RoomsThread::start(Duties duties) {
 }
 
 void RoomsThread::stop() {
+  {
+    const std::lock_guard lock(window_mutex_);
+    stopped_ = true;
+    window_changed_.notify_all();
+  }
   inbox_.close();
   if (thread_.joinable()) thread_.join();
 }
@@ -57,6 +64,20 @@ bool RoomsThread::put(cluster::RoomInput input) {
   waiting_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   inbox_.put({std::move(input), bytes});
   return true;
+}
+
+std::size_t RoomsThread::bytes_of(const std::vector<cluster::RoomFrame>& frames) {
+  std::size_t bytes = 0;
+  for (const cluster::RoomFrame& frame : frames) {
+    bytes += sizeof frame + frame.frame.size() + frame.to.size() * sizeof(cluster::LinkId);
+  }
+  return bytes;
+}
+
+void RoomsThread::delivered(std::size_t bytes) {
+  const std::lock_guard lock(window_mutex_);
+  undelivered_bytes_ -= bytes;
+  window_changed_.notify_one();
 }
 
 RoomFigures RoomsThread::figures() const {
@@ -94,8 +115,17 @@ void RoomsThread::carry_out(cluster::RoomOutput output) {
       by_shard[shard].push_back({frame.kind, frame.room, frame.frame, std::move(to)});
     }
   }
-  for (auto& [shard, frames] : by_shard) duties_.deliver(shard, std::move(frames));
   if (!output.peers.empty()) duties_.send(std::move(output.peers));
+  for (auto& [shard, frames] : by_shard) {
+    {
+      const std::lock_guard lock(window_mutex_);
+      undelivered_bytes_ += bytes_of(frames);
+    }
+    duties_.deliver(shard, std::move(frames));
+  }
+  std::unique_lock lock(window_mutex_);
+  window_changed_.wait(lock,
+                       [this] { return stopped_ || undelivered_bytes_ <= undelivered_bytes_max; });
 }
 
 void RoomsThread::publish_figures() {

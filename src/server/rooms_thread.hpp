@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <mutex>
@@ -23,10 +24,14 @@ struct RoomFigures {
 /// Runs one RoomHub: drains all inputs per turn. Apart from the core, so that no flood of messages
 /// delays a proposal.
 ///
-/// Threads: one of its own. `put` and `figures` from any.
+/// What it has made for the shards and they have not taken is bounded too: it waits for them, and
+/// its own inbox fills meanwhile.
+///
+/// Threads: one of its own. `put`, `delivered` and `figures` from any.
 class RoomsThread {
  public:
-  /// Called on the thread; none of them may wait.
+  /// Called on the thread; none of them may wait. What `deliver` got is to be confirmed by
+  /// `delivered`.
   struct Duties {
     std::function<void(std::size_t shard, std::vector<cluster::RoomFrame>)> deliver;
     std::function<void(std::vector<cluster::PeerSend>)> send;
@@ -42,6 +47,9 @@ class RoomsThread {
   void start(Duties duties);
   /// False, and nothing is taken: too many bytes wait already. The end of a link is always taken.
   bool put(cluster::RoomInput input);
+  /// A shard has passed on frames of so many bytes, as `bytes_of` counts them.
+  void delivered(std::size_t bytes);
+  [[nodiscard]] static std::size_t bytes_of(const std::vector<cluster::RoomFrame>& frames);
   void stop();
   [[nodiscard]] RoomFigures figures() const;
 
@@ -59,6 +67,10 @@ class RoomsThread {
   BlockingMailbox<Waiting> inbox_;
   std::atomic<std::size_t> waiting_bytes_ = 0;
   std::atomic<std::uint64_t> refused_inputs_ = 0;
+  std::mutex window_mutex_;  // Guards the two that follow.
+  std::condition_variable window_changed_;
+  std::size_t undelivered_bytes_ = 0;
+  bool stopped_ = false;
   mutable std::mutex figures_mutex_;
   RoomFigures figures_;
   std::thread thread_;

@@ -128,6 +128,7 @@ void Shard::on_room_frames(const std::vector<cluster::RoomFrame>& frames) {
       }
     }
   }
+  events_.rooms_delivered(frames);
 }
 
 void Shard::carry_out(cluster::FeedOutput output) {

@@ -60,6 +60,8 @@ struct ShardEvents {
   std::function<void(const cluster::FeedLoad&)> load;
   /// False: the rooms have too much to do already.
   std::function<bool(cluster::RoomInput)> to_rooms;
+  /// These frames have been passed on.
+  std::function<void(const std::vector<cluster::RoomFrame>&)> rooms_delivered;
   /// The link that was evicted may be another shard's.
   std::function<void(cluster::LinkId)> evict;
 };

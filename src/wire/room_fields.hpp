@@ -14,13 +14,17 @@ void describe(auto& visitor, wire::Is<RoomMember> auto& m) {
 
 namespace kuilt::wire {
 
-void describe(auto& visitor, Is<Join> auto& m) { visitor.name(1, "room", m.room); }
+void describe(auto& visitor, Is<Join> auto& m) {
+  visitor.name(1, "room", m.room);
+  visitor.field(2, "number", m.number);
+}
 void describe(auto& visitor, Is<LeaveRoom> auto& m) { visitor.name(1, "room", m.room); }
 void describe(auto& visitor, Is<RoomMessage> auto& m) {
   visitor.name(1, "room", m.room);
   visitor.name(2, "channel", m.channel);
   visitor.field(3, "to", m.to);
   visitor.payload(4, "body", m.body);
+  visitor.field(5, "number", m.number);
 }
 
 void describe(auto& visitor, Is<RosterReset> auto& m) { visitor.field(1, "members", m.members); }
@@ -39,6 +43,7 @@ void describe(auto& visitor, Is<Delivery> auto& m) {
   visitor.name(2, "channel", m.channel);
   visitor.field(3, "from", m.from);
   visitor.payload(4, "body", m.body);
+  visitor.field(5, "number", m.number);
 }
 void describe(auto& visitor, Is<RoomRefusal> auto& m) {
   visitor.name(1, "room", m.room);
@@ -46,6 +51,7 @@ void describe(auto& visitor, Is<RoomRefusal> auto& m) {
   visitor.prose(3, "message", m.message);
   visitor.field(4, "retry_after", m.retry_after);
   visitor.field(5, "messages", m.messages);
+  visitor.field(6, "join", m.join);
 }
 
 void describe(auto& visitor, Is<Presence> auto& m) {

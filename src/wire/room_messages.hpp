@@ -27,6 +27,7 @@ inline constexpr bool is_id<PeerId> = true;
 
 struct Join {
   RoomName room;
+  std::uint64_t number = 0;  ///< Of the client's counting: a refusal carries it.
   friend bool operator==(const Join&, const Join&) = default;
 };
 struct LeaveRoom {
@@ -39,6 +40,9 @@ struct RoomMessage {
   std::string channel;
   PeerId to;  ///< None: all others in the room.
   Bytes body;
+  /// Of the sender's counting, rising: readers who move to another server tell by it what they have
+  /// heard already. 0: not counted.
+  std::uint64_t number = 0;
   friend bool operator==(const RoomMessage&, const RoomMessage&) = default;
 };
 
@@ -69,6 +73,7 @@ struct Delivery {
   std::string channel;
   PeerId from;
   Bytes body;
+  std::uint64_t number = 0;
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
 /// Of a join, or of messages: how many since the last such notice.
@@ -78,6 +83,7 @@ struct RoomRefusal {
   std::string message;
   Duration retry_after{};      ///< Zero: repeating it unchanged cannot help.
   std::uint64_t messages = 0;  ///< Zero: the join is refused.
+  std::uint64_t join = 0;      ///< Its number, then.
   friend bool operator==(const RoomRefusal&, const RoomRefusal&) = default;
 };
 

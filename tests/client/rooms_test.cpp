@@ -10,10 +10,12 @@ using testing::IsEmpty;
 wire::Roster whole(const RoomName& room) {
   return {room, wire::RosterReset{{{PeerId::named("ann"), "ann"}}}};
 }
-wire::RoomMessage hello(const RoomName& room) { return {room, "chat", {}, Bytes("hello")}; }
+wire::RoomMessage hello(const RoomName& room, std::uint64_t number = 0) {
+  return {room, "chat", {}, Bytes("hello"), number};
+}
 wire::RoomRefusal refusal(const RoomName& room, ErrorCode code, Duration retry_after,
                           std::uint64_t messages = 0) {
-  return {room, code, "no", retry_after, messages};
+  return {room, code, "no", retry_after, messages, 1};
 }
 
 TEST(ClientRooms, ARoomIsJoinedOnceOnEachLinkInUse) {
@@ -22,12 +24,12 @@ TEST(ClientRooms, ARoomIsJoinedOnceOnEachLinkInUse) {
   const DialId first = bench.admit_last();
   bench.hear(first, whole("chess"));
   bench.pass_alive(2s);
-  EXPECT_THAT(bench.sent<wire::Join>(first), ElementsAre(wire::Join{"chess"}));
+  EXPECT_THAT(bench.sent<wire::Join>(first), ElementsAre(wire::Join{"chess", 1}));
 
   bench.step(Broken{first, "torn"});
   const DialId second = bench.admit_next();
 
-  EXPECT_THAT(bench.sent<wire::Join>(second), ElementsAre(wire::Join{"chess"}));
+  EXPECT_THAT(bench.sent<wire::Join>(second), ElementsAre(wire::Join{"chess", 1}));
   EXPECT_EQ(bench.rosters.size(), 1U);
   EXPECT_EQ(bench.rosters.front().self, PeerId::named("ann"));
 }
@@ -53,7 +55,7 @@ TEST(ClientRooms, AStandbyJoinsNothingBeforeItTakesOver) {
 
   bench.step(Broken{first, "torn"});
 
-  EXPECT_THAT(bench.sent<wire::Join>(standby), ElementsAre(wire::Join{"chess"}));
+  EXPECT_THAT(bench.sent<wire::Join>(standby), ElementsAre(wire::Join{"chess", 1}));
 }
 
 TEST(ClientRooms, WhatIsSaidWithoutALinkOrOutsideARoomIsLost) {
@@ -64,7 +66,30 @@ TEST(ClientRooms, WhatIsSaidWithoutALinkOrOutsideARoomIsLost) {
   bench.step(SayCall{hello("go")});
   bench.step(SayCall{hello("chess")});
 
-  EXPECT_THAT(bench.sent<wire::RoomMessage>(dial), ElementsAre(hello("chess")));
+  EXPECT_THAT(bench.sent<wire::RoomMessage>(dial), ElementsAre(hello("chess", 1)));
+}
+
+TEST(ClientRooms, WhatWasHeardBeforeTheFailoverIsNotHeardAgainAfterIt) {
+  Bench bench;
+  bench.step(JoinCall{"chess", 1});
+  const DialId first = bench.admit_last();
+  const auto say = [&](DialId dial, std::uint64_t number) {
+    bench.hear(dial, wire::Delivery{"chess", "chat", PeerId::named("bob"), Bytes("hello"), number});
+  };
+  say(first, 3);
+  say(first, 7);
+  bench.step(Broken{first, "torn"});
+  const DialId second = bench.admit_next();
+
+  say(second, 7);
+  say(second, 5);  // Late, and lost: those of one sender stay in order.
+  say(second, 8);
+  say(second, 0);
+  say(second, 0);  // Of a sender that does not count.
+
+  std::vector<std::uint64_t> heard;
+  for (const RoomDelivered& one : bench.heard) heard.push_back(one.delivery.number);
+  EXPECT_THAT(heard, ElementsAre(3, 7, 8, 0, 0));
 }
 
 TEST(ClientRooms, WhatComesForARoomThatWasLeftIsForNobody) {
@@ -97,16 +122,30 @@ TEST(ClientRooms, AJoinThatIsRefusedForNowIsTriedAgainLater) {
 
 TEST(ClientRooms, AJoinThatIsRefusedForGoodEndsTheRoom) {
   Bench bench;
-  bench.step(JoinCall{"chess", 7});
+  bench.step(JoinCall{"chess", 1});
   const DialId dial = bench.admit_last();
 
   bench.hear(dial, refusal("chess", ErrorCode::invalid_argument, {}));
   bench.pass_alive(5s);
 
   ASSERT_EQ(bench.rooms_ended.size(), 1U);
-  EXPECT_EQ(bench.rooms_ended.front().number, 7U);
+  EXPECT_EQ(bench.rooms_ended.front().number, 1U);
   EXPECT_EQ(bench.rooms_ended.front().error.code(), ErrorCode::invalid_argument);
   EXPECT_EQ(bench.sent<wire::Join>(dial).size(), 1U);
+}
+
+TEST(ClientRooms, ARefusalOfAnEarlierJoinDoesNotEndALaterMembership) {
+  Bench bench;
+  bench.step(JoinCall{"chess", 1});
+  const DialId dial = bench.admit_last();
+  bench.step(LeaveCall{"chess"});
+  bench.step(JoinCall{"chess", 2});
+
+  bench.hear(dial, refusal("chess", ErrorCode::invalid_argument, {}));
+  bench.hear(dial, whole("chess"));
+
+  EXPECT_TRUE(bench.rooms_ended.empty());
+  EXPECT_EQ(bench.rosters.size(), 1U);
 }
 
 TEST(ClientRooms, RefusedMessagesLeaveTheMembershipAsItIs) {

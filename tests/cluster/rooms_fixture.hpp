@@ -66,7 +66,7 @@ class RoomWorld {
 
   void join(const std::string& server, std::uint64_t link, const std::string& who,
             const RoomName& room, wire::Encoding encoding = wire::Encoding::protobuf) {
-    give(server, RoomJoin{LinkId(link), encoding, {PeerId::named(who), who}, room});
+    give(server, RoomJoin{LinkId(link), encoding, {PeerId::named(who), who}, {room, link}});
     run();
   }
   void leave(const std::string& server, std::uint64_t link, const RoomName& room) {

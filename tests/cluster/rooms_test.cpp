@@ -346,6 +346,19 @@ TEST(RoomStream, EachFrameIsTakenOnceAndInOrder) {
   EXPECT_TRUE(in.offer(frame(8, 2)).take);
 }
 
+// What a replaced link still had to deliver may come after what the new one brought.
+TEST(Rooms, ALateFrameOfAnotherStreamIsCorrectedWithinSeconds) {
+  RoomWorld world(2);
+  world.join("a", ann, "ann", "chess");
+  const wire::Presence phantom{"chess", {PeerId::named("bob"), "bob"}, true};
+  world.give("b", RoomsFromPeer{RoomWorld::id("a"), {7, 1, false, {phantom}, {}}});
+  ASSERT_THAT(world.present("b", "chess"), ElementsAre("ann", "bob"));
+
+  world.pass(4s);
+
+  EXPECT_THAT(world.present("b", "chess"), ElementsAre("ann"));
+}
+
 RoomFrame frame_of(RoomFrameKind kind, const RoomName& room) { return {kind, room, {}, {}}; }
 
 TEST(RoomOutlet, NothingOfRoomsGoesToACrowdedLinkBeforeItHasDrained) {
@@ -356,6 +369,7 @@ TEST(RoomOutlet, NothingOfRoomsGoesToACrowdedLinkBeforeItHasDrained) {
   EXPECT_TRUE(outlet.admits(link, 1000, message));
   EXPECT_FALSE(outlet.admits(link, 1001, message));
   EXPECT_FALSE(outlet.admits(link, 10, message)) << "the feed has its turn first";
+  EXPECT_TRUE(outlet.admits(link, 10, frame_of(RoomFrameKind::refusal, "chess")));
   EXPECT_FALSE(outlet.drained(link)) << "no roster is out of date";
   EXPECT_TRUE(outlet.admits(link, 10, message));
   EXPECT_EQ(outlet.dropped(), 2U);

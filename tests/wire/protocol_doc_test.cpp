@@ -80,11 +80,11 @@ std::string frames() {
                              {{1, CommittedOutcome{{Index(17), Term(3)}, false, Bytes("legal")}},
                               {2, busy}}})) +
          shown("Server", ServerMessage(ServerHeartbeat{{Index(17), Term(3)}, "a"})) +
-         shown("Client", ClientMessage(Join{"chess"})) +
+         shown("Client", ClientMessage(Join{"chess", 1})) +
          shown("Server", ServerMessage(Roster{"chess", RosterReset{{ada()}}})) +
          shown("Server", ServerMessage(Roster{"chess", RosterChange{{{true, bob()}}}})) +
-         shown("Client", ClientMessage(RoomMessage{"chess", "chat", bob().id, Bytes("hello")})) +
-         shown("Server", ServerMessage(Delivery{"chess", "chat", bob().id, Bytes("well met")})) +
+         shown("Client", ClientMessage(RoomMessage{"chess", "chat", bob().id, Bytes("hello"), 1})) +
+         shown("Server", ServerMessage(Delivery{"chess", "chat", bob().id, Bytes("well met"), 7})) +
          shown("Client", ClientMessage(LeaveRoom{"chess"})) +
          shown("Server", ServerMessage(Goodbye{
                              ErrorCode::draining, "restart", Duration(0), {"ws://b:7400"}}));

@@ -151,7 +151,7 @@ inline PeerHello random_peer_hello(Rng& rng) {
 
 inline RoomMember random_member(Rng& rng) { return {random_id<PeerId>(rng), random_text(rng, 5)}; }
 inline RoomMessage random_room_message(Rng& rng) {
-  RoomMessage message{random_text(rng, 5), random_text(rng, 5), {}, {}};
+  RoomMessage message{random_text(rng, 5), random_text(rng, 5), {}, {}, random_number(rng)};
   if (rng.chance(50)) message.to = random_id<PeerId>(rng);
   message.body = random_payload(rng);
   return message;
@@ -237,7 +237,7 @@ inline ClientMessage random_log_client_message(Rng& rng) {
 
 inline ClientMessage random_room_client_message(Rng& rng) {
   switch (rng.below(4)) {
-    case 0: return Join{random_text(rng, 5)};
+    case 0: return Join{random_text(rng, 5), random_number(rng)};
     case 1: return LeaveRoom{random_text(rng, 5)};
     case 2: return random_room_message(rng);
   }
@@ -316,10 +316,10 @@ inline ServerMessage random_room_server_message(Rng& rng) {
     case 0: return random_roster(rng);
     case 1:
       return Delivery{random_text(rng, 5), random_text(rng, 5), random_id<PeerId>(rng),
-                      random_payload(rng)};
+                      random_payload(rng), random_number(rng)};
     case 2:
-      return RoomRefusal{random_text(rng, 5), random_code(rng), random_text(rng, 20),
-                         random_milliseconds(rng), random_number(rng)};
+      return RoomRefusal{random_text(rng, 5),      random_code(rng),   random_text(rng, 20),
+                         random_milliseconds(rng), random_number(rng), random_number(rng)};
   }
   Welcome welcome = random_welcome(rng);
   welcome.member = random_id<PeerId>(rng);
