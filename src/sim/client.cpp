@@ -24,6 +24,11 @@ Client::Client(Scene& scene, std::size_t number, Rng rng, std::vector<LinkEnd*> 
       number_(number),
       rng_(rng),
       servers_(std::move(servers)),
+      guest_(scene, number,
+             {[this](Instant when, std::function<void()> action) {
+                when_awake(when, std::move(action));
+              },
+              [this](client::Input input) { step(std::move(input)); }}),
       program_(make_program(*this, Rng(rng_.next()))) {}
 
 void Client::when_awake(Instant when, std::function<void()> action) {
@@ -48,6 +53,7 @@ client::ClientOptions Client::draw_options() {
   options.backoff_max = milliseconds(100 + rng_.below(1000));
   options.leaderless_max = milliseconds(500 + rng_.below(2000));
   options.credit_bytes = scene_.plan.habits.credit_bytes;
+  options.secret = guest_.appear(options.name);
   return options;
 }
 
@@ -65,6 +71,7 @@ void Client::start() {
       [this] { return scene_.now(); }, [this] { step(client::Tick{}); });
   step(client::Tick{});
   program_->started();
+  guest_.start();
 }
 
 void Client::crash() {
@@ -75,6 +82,7 @@ void Client::crash() {
   for (const auto& [id, call] : calls_) {
     if (!call.is_durable) scene_.oracle.orphaned(call.proposal);
   }
+  guest_.vanish();
   calls_.clear();
   observed_.clear();
   links_.clear();
@@ -107,10 +115,10 @@ void Client::carry_out(client::Duty& duty) {
       [&](const client::Delivered& d) { delivered(d); },
       [&](const client::Advanced& d) { advanced(d); },
       [&](const client::ObserveEnded& d) { observe_ended(d); },
-      [](const client::RoomTold&) {},
-      [](const client::RoomDelivered&) {},
+      [&](const client::RoomTold& d) { guest_.told(d); },
+      [&](const client::RoomDelivered& d) { guest_.delivered(d); },
       [](const client::RoomRefused&) {},
-      [](const client::RoomEnded&) {},
+      [&](const client::RoomEnded& d) { guest_.ended(d); },
       [&](const client::NeedSession&) {
         when_awake(scene_.now(), [this] {
           const std::uint64_t high = rng_.next();
@@ -258,7 +266,7 @@ std::string Client::state() const {
     text += ", room '" + room + "' through " +
             std::to_string(scene_.oracle.through(observer).index.value());
   }
-  return text;
+  return text + guest_.state();
 }
 
 void Client::settle_counters() {

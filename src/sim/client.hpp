@@ -12,6 +12,7 @@
 
 #include "client/client_core.hpp"
 #include "sim/alarm.hpp"
+#include "sim/guest.hpp"
 #include "sim/program.hpp"
 #include "sim/scene.hpp"
 
@@ -28,6 +29,10 @@ class Client final : public LinkEnd {
   /// A pause under way stays as it is, as for a server.
   void pause(Instant until) {
     if (!paused()) paused_until_ = until;
+  }
+  void faults_are_over() {
+    program_->faults_are_over();
+    guest_.calm_down();
   }
 
   // For its program. Calls need a process that runs.
@@ -56,6 +61,7 @@ class Client final : public LinkEnd {
   [[nodiscard]] const Program& program() const { return *program_; }
   [[nodiscard]] bool has_pending() const { return !calls_.empty() || program_->has_pending(); }
   [[nodiscard]] bool observes_the_end() const;
+  [[nodiscard]] bool knows_everybody() const { return guest_.knows_everybody(); }
   /// For people, when a run does not end.
   [[nodiscard]] std::string state() const;
   void settle_counters();
@@ -90,6 +96,7 @@ class Client final : public LinkEnd {
   const std::size_t number_;
   Rng rng_;
   std::vector<LinkEnd*> servers_;
+  Guest guest_;
   std::uint64_t incarnation_ = 0;
   Duration clock_offset_{};
   Instant paused_until_{};

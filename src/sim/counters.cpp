@@ -30,6 +30,18 @@ void count(Coverage& coverage, const cluster::FeedCounters& counters) {
   coverage.count("feed loads", counters.loads);
 }
 
+void count(Coverage& coverage, const cluster::RoomCounters& counters) {
+  coverage.count("room joins", counters.joins);
+  coverage.count("room joins refused", counters.refused_joins);
+  coverage.count("members that left", counters.leaves);
+  coverage.count("members that did not come back", counters.expired_members);
+  coverage.count("members that came back in time", counters.kept_members);
+  coverage.count("room messages refused", counters.refused_messages);
+  coverage.count("room messages for nobody", counters.unreachable_messages);
+  coverage.count("room messages dropped for peers", counters.dropped_for_peers);
+  coverage.count("statements of rooms", counters.statements);
+}
+
 void count(Coverage& coverage, const client::ClientCore::Counters& counters) {
   coverage.count("attempts", counters.attempts);
   coverage.count("retries", counters.retries);

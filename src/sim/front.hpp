@@ -9,6 +9,7 @@
 
 #include "cluster/feed.hpp"
 #include "cluster/machine.hpp"
+#include "cluster/room_outlet.hpp"
 #include "sim/links.hpp"
 #include "wire/client_messages.hpp"
 
@@ -19,6 +20,7 @@ class FrontOwner {
  public:
   virtual ~FrontOwner() = default;
   virtual void submit(cluster::Input input) = 0;
+  virtual void to_rooms(cluster::RoomInput input) = 0;
   virtual void read_for_feed(const cluster::FeedLoad& load) = 0;
   virtual void wake_front_at(Instant when) = 0;
   virtual void send_to_client(LinkNumber link, Bytes frame) = 0;
@@ -30,8 +32,9 @@ class FrontOwner {
 
 class Front {
  public:
-  Front(const cluster::FeedOptions& options, cluster::FeedBoot boot, FrontOwner& owner)
-      : feed_(options, std::move(boot)), owner_(owner) {}
+  Front(const cluster::FeedOptions& options, cluster::FeedBoot boot,
+        std::size_t room_queue_bytes_max, FrontOwner& owner)
+      : feed_(options, std::move(boot)), outlet_(room_queue_bytes_max), owner_(owner) {}
 
   void opened(LinkNumber link, wire::Encoding encoding);
   void frame(LinkNumber link, const Bytes& frame);
@@ -39,12 +42,15 @@ class Front {
   void drained(LinkNumber link);
 
   void answer(const cluster::Answered& answered);
+  void deliver(const cluster::RoomFrame& frame);
   void publish(const std::shared_ptr<const cluster::CommittedBatch>& batch);
   void loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entries);
   void tick();
   void heartbeat(const std::string& leader);
 
   [[nodiscard]] const cluster::Feed& feed() const { return feed_; }
+  [[nodiscard]] std::uint64_t rooms_asked_anew() const { return rooms_asked_anew_; }
+  [[nodiscard]] std::uint64_t room_drops() const { return outlet_.dropped(); }
 
  private:
   struct Conversation {
@@ -53,15 +59,22 @@ class Front {
     std::string author;
     std::uint64_t client = 0;
     std::uint32_t number = 0;
+    PeerId member;
+    bool uses_rooms = false;
+    std::size_t queued = 0;  ///< Bytes.
   };
 
   void hello(LinkNumber link, Conversation& conversation, const wire::Hello& hello);
   void evict(LinkNumber newcomer, const Conversation& conversation);
-  void send(LinkNumber link, const Conversation& conversation, const wire::ServerMessage& message);
+  void join(LinkNumber link, Conversation& conversation, wire::Join join);
+  void send(LinkNumber link, Conversation& conversation, const wire::ServerMessage& message);
+  void post(LinkNumber link, Conversation& conversation, Bytes frame);
   void end(LinkNumber link);
   void carry_out(const cluster::FeedOutput& output);
 
   cluster::Feed feed_;
+  cluster::RoomOutlet outlet_;
+  std::uint64_t rooms_asked_anew_ = 0;
   FrontOwner& owner_;
   std::map<LinkNumber, Conversation> links_;
 };

@@ -121,4 +121,17 @@ Plan draw_plan(Rng& rng, bool quick, std::size_t command_bytes_max) {
   return plan;
 }
 
+void draw_rooms(Rng rng, Plan& plan) {
+  plan.rooms = rng.chance(35);
+  plan.rooms_seed = rng.next();
+  cluster::RoomOptions& rooms = plan.room_options;
+  rooms.grace = milliseconds(300 + rng.below(3000));
+  rooms.rooms_per_link_max = one_of(rng, {std::size_t{2}, std::size_t{64}});
+  rooms.message_bytes_per_second = one_of(rng, {std::uint64_t{200}, std::uint64_t{1} << 20});
+  rooms.stream.frame_bytes_max = one_of(rng, {std::size_t{100}, std::size_t{1} << 16});
+  rooms.stream.posts_bytes_max = one_of(rng, {std::size_t{300}, std::size_t{1} << 20});
+  rooms.stream.changes_max = one_of(rng, {std::size_t{3}, std::size_t{16'384}});
+  plan.room_queue_bytes_max = one_of(rng, {std::size_t{200}, std::size_t{1} << 18});
+}
+
 }  // namespace kuilt::sim

@@ -10,6 +10,7 @@
 
 #include "cluster/feed.hpp"
 #include "cluster/machine.hpp"
+#include "cluster/rooms.hpp"
 #include "kuilt/detail/rng.hpp"
 #include "kuilt/types.hpp"
 #include "storage/wal.hpp"
@@ -84,6 +85,10 @@ struct Plan {
   storage::WalOptions wal;
   Duration apply_delay_max{};    ///< Of a state machine, if there is one, between two rounds.
   Duration publish_delay_max{};  ///< From the core to the shard that feeds.
+  bool rooms = false;            ///< Clients come to rooms, talk there and go.
+  std::uint64_t rooms_seed = 0;
+  cluster::RoomOptions room_options;
+  std::size_t room_queue_bytes_max = 0;  ///< On a client link, before its rooms must wait.
 };
 
 inline constexpr std::size_t command_bytes_usual = 4096;
@@ -91,6 +96,8 @@ inline constexpr std::size_t command_bytes_usual = 4096;
 /// `quick`: a third of the virtual time. All limits allow commands of `command_bytes_max`.
 [[nodiscard]] Plan draw_plan(Rng& rng, bool quick,
                              std::size_t command_bytes_max = command_bytes_usual);
+/// What goes on in rooms, from a source of its own: a run without them is what it was before.
+void draw_rooms(Rng rng, Plan& plan);
 
 /// Uniform in [0, max].
 [[nodiscard]] Duration up_to(Rng& rng, Duration max);

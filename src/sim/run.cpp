@@ -7,11 +7,15 @@
 namespace kuilt::sim {
 namespace {
 
+// Makes the source of what goes on in rooms from that of the rest.
+constexpr std::uint64_t rooms_salt = 0x726f6f6d73;
+
 const World* current_run = nullptr;
 
-Setup draw_setup(Rng& rng, bool quick) {
+Setup draw_setup(const RunOptions& options, Rng& rng) {
   Setup setup;
-  setup.plan = draw_plan(rng, quick);
+  setup.plan = draw_plan(rng, options.quick);
+  draw_rooms(Rng(options.seed ^ rooms_salt), setup.plan);
   setup.make_program = [](Client& client, Rng own) {
     return std::make_unique<DrawnProgram>(client, own);
   };
@@ -32,7 +36,7 @@ Setup draw_setup(Rng& rng, bool quick) {
 
 Report run(const RunOptions& options) {
   Rng rng(options.seed);
-  Setup setup = draw_setup(rng, options.quick);
+  Setup setup = draw_setup(options, rng);
   World world(options.seed, Rng(rng.next()), std::move(setup), options.listener);
   current_run = &world;
   Report report = world.run();

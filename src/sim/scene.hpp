@@ -12,6 +12,7 @@
 #include "sim/network.hpp"
 #include "sim/oracle.hpp"
 #include "sim/plan.hpp"
+#include "sim/room_oracle.hpp"
 #include "sim/state_machine.hpp"
 #include "sim/trace.hpp"
 
@@ -25,6 +26,7 @@ struct Scene {
   PeerNetwork& peers;
   Links& links;
   Oracle& oracle;
+  RoomOracle& rooms;
   Invariants& invariants;
   Coverage& coverage;
   bool healed = false;

@@ -24,11 +24,12 @@ constexpr Duration never_after = std::chrono::hours(24);
 }  // namespace
 
 Server::Process::Process(std::unique_ptr<storage::Wal> log, cluster::Machine started,
-                         const cluster::FeedOptions& feed_options, cluster::FeedBoot feed,
+                         const Plan& plan, cluster::FeedBoot feed, cluster::RoomHub hub,
                          FrontOwner& owner, Server& server)
     : wal(std::move(log)),
       machine(std::move(started)),
-      front(feed_options, std::move(feed), owner),
+      front(plan.feed, std::move(feed), plan.room_queue_bytes_max, owner),
+      rooms(std::move(hub)),
       machine_alarm([&server](Instant when,
                               std::function<void()> action) { server.when_awake(when, action); },
                     [&server] { return server.scene_.now(); },
@@ -36,6 +37,9 @@ Server::Process::Process(std::unique_ptr<storage::Wal> log, cluster::Machine sta
       front_alarm([&server](Instant when,
                             std::function<void()> action) { server.when_awake(when, action); },
                   [&server] { return server.scene_.now(); }, [this] { front.tick(); }),
+      rooms_alarm([&server](Instant when,
+                            std::function<void()> action) { server.when_awake(when, action); },
+                  [&server] { return server.scene_.now(); }, [&server] { server.rooms_turn(); }),
       leader_notice(server.scene_.now(), leaderless_after) {}
 
 Server::Server(Scene& scene, ServerNumber number, raft::Configuration configuration, Rng rng)
@@ -126,8 +130,8 @@ void Server::peer_frame(ServerNumber from, const Bytes& frame) {
       [&](raft::Message& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
       [&](wire::Forward& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
       [&](wire::ForwardReply& m) { submit(cluster::FromPeer{sender, std::move(m)}); },
-      [&](wire::PeerRooms&) { complain("no server here has rooms"); },
-      [&](wire::PeerRoomsTaken&) { complain("no server here has rooms"); },
+      [&](wire::PeerRooms& m) { to_rooms(cluster::RoomsFromPeer{sender, std::move(m)}); },
+      [&](wire::PeerRoomsTaken& m) { to_rooms(cluster::RoomsTakenByPeer{sender, m}); },
       [&](wire::PeerHello&) { not_after_the_handshake(); },
       [&](wire::PeerProof&) { not_after_the_handshake(); },
       [&](wire::FoundingOffer&) { not_after_the_handshake(); },
@@ -135,6 +139,32 @@ void Server::peer_frame(ServerNumber from, const Bytes& frame) {
       [&](wire::PeerGoodbye&) { not_after_the_handshake(); },
   };
   std::visit(on_message, *message);
+}
+
+cluster::RoomHub Server::new_rooms() {
+  std::vector<NodeId> others;
+  for (const Server* peer : peers_) {
+    if (peer != this) others.push_back(peer->id_);
+  }
+  const std::uint64_t seed = scene_.plan.rooms_seed + (number_ << 16) + incarnation_;
+  return {scene_.plan.room_options, others, seed, local_now()};
+}
+
+void Server::to_rooms(cluster::RoomInput input) {
+  if (!scene_.plan.rooms) return;
+  process_->room_inputs.push_back(std::move(input));
+  if (std::exchange(process_->rooms_turn_is_due, true)) return;
+  when_awake(scene_.now() + up_to(rng_, turn_delay_max), [this] { rooms_turn(); });
+}
+
+void Server::rooms_turn() {
+  process_->rooms_turn_is_due = false;
+  auto output = process_->rooms.step(local_now(), std::exchange(process_->room_inputs, {}));
+  for (const cluster::RoomFrame& frame : output.frames) process_->front.deliver(frame);
+  for (const cluster::PeerSend& send : output.peers) send_to_peer(send);
+  if (output.wake_at < local_now() + never_after) {
+    process_->rooms_alarm.set(to_scene(output.wake_at));
+  }
 }
 
 void Server::greet_peers() {
@@ -159,8 +189,10 @@ void Server::peer_is(ServerNumber peer, bool up) {
   when_awake(last, [this, id, up] {
     if (up) {
       submit(cluster::PeerUp{id});
+      to_rooms(cluster::PeerUp{id});
     } else {
       submit(cluster::PeerDown{id});
+      to_rooms(cluster::PeerDown{id});
     }
   });
 }
@@ -279,6 +311,9 @@ void Server::send_to_client(LinkNumber link, Bytes frame) {
 void Server::settle_counters() {
   count(scene_.coverage, process_->machine.counters());
   count(scene_.coverage, process_->front.feed().counters());
+  count(scene_.coverage, process_->rooms.counters());
+  scene_.coverage.count("rosters asked anew", process_->front.rooms_asked_anew());
+  scene_.coverage.count("room messages dropped for readers", process_->front.room_drops());
   scene_.coverage.count("expired sessions", process_->machine.sessions().expired());
 }
 

@@ -12,6 +12,7 @@
 #include "cluster/boot.hpp"
 #include "cluster/leader_notice.hpp"
 #include "cluster/machine.hpp"
+#include "cluster/rooms.hpp"
 #include "sim/alarm.hpp"
 #include "sim/applying.hpp"
 #include "sim/disk.hpp"
@@ -48,6 +49,7 @@ class Server final : public LinkEnd, private FrontOwner {
   [[nodiscard]] bool runs() const { return process_ != nullptr; }
   [[nodiscard]] bool leads() const;
   [[nodiscard]] const cluster::Machine& machine() const { return process_->machine; }
+  [[nodiscard]] const cluster::RoomHub& rooms() const { return process_->rooms; }
   [[nodiscard]] ServerNumber number() const { return number_; }
   /// Everything in the process counted so far goes into the coverage, once.
   void settle_counters();
@@ -60,17 +62,20 @@ class Server final : public LinkEnd, private FrontOwner {
 
  private:
   struct Process {
-    Process(std::unique_ptr<storage::Wal> log, cluster::Machine started,
-            const cluster::FeedOptions& feed_options, cluster::FeedBoot feed, FrontOwner& owner,
-            Server& server);
+    Process(std::unique_ptr<storage::Wal> log, cluster::Machine started, const Plan& plan,
+            cluster::FeedBoot feed, cluster::RoomHub hub, FrontOwner& owner, Server& server);
     std::unique_ptr<storage::Wal> wal;
     cluster::Machine machine;
     Front front;
+    cluster::RoomHub rooms;
     std::unique_ptr<Applying> applying;  // Null without a state machine.
     Alarm machine_alarm;
     Alarm front_alarm;
+    Alarm rooms_alarm;
     std::vector<cluster::Input> inputs;
     bool turn_is_due = false;
+    std::vector<cluster::RoomInput> room_inputs;
+    bool rooms_turn_is_due = false;
     std::deque<raft::Write> writes;  // Ordered, and not yet planned.
     std::optional<storage::Batch> batch;
     std::size_t next_op = 0;
@@ -85,6 +90,8 @@ class Server final : public LinkEnd, private FrontOwner {
   void turn();
   void carry_out(cluster::Output output);
   void send_to_peer(const cluster::PeerSend& send);
+  [[nodiscard]] cluster::RoomHub new_rooms();
+  void rooms_turn();
   using ReadDone = std::function<void(Result<std::vector<raft::Entry>>)>;
   void read(Index first, Index last, std::size_t bytes_max, ReadDone done);
   void answer_load(const raft::NeedEntries& wanted);
@@ -109,6 +116,7 @@ class Server final : public LinkEnd, private FrontOwner {
   [[nodiscard]] Duration latency_of(const storage::DiskOp& op);
 
   void submit(cluster::Input input) override;
+  void to_rooms(cluster::RoomInput input) override;
   void read_for_feed(const cluster::FeedLoad& load) override;
   void wake_front_at(Instant when) override;
   void send_to_client(LinkNumber link, Bytes frame) override;

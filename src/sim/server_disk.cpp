@@ -80,8 +80,9 @@ void Server::recover() {
   if (!boots) return complain("a recovered log boots: " + boots.error().message());
   cluster::Machine machine(scene_.plan.machine, std::move(boots->machine), rng_.next(),
                            local_now());
-  process_ = std::make_unique<Process>(std::move(opened->wal), std::move(machine), scene_.plan.feed,
-                                       boots->feed, static_cast<FrontOwner&>(*this), *this);
+  process_ =
+      std::make_unique<Process>(std::move(opened->wal), std::move(machine), scene_.plan,
+                                boots->feed, new_rooms(), static_cast<FrontOwner&>(*this), *this);
   start_applying(boots->feed);
   submit(cluster::Tick{});
   heartbeat();

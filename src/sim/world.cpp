@@ -48,8 +48,8 @@ World::World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener)
       links_(agenda_, Rng(rng_.next())),
       oracle_(plan_.base, setup_.machines),
       invariants_(ids_of_servers(plan_.servers), plan_.base, oracle_),
-      scene_{plan_,  setup_.machines, agenda_,     trace_,    peers_,
-             links_, oracle_,         invariants_, coverage_, false},
+      scene_{plan_,   setup_.machines, agenda_,     trace_,    peers_, links_,
+             oracle_, rooms_,          invariants_, coverage_, false},
       left_down_(plan_.servers) {
   if (setup_.may_be_in_a_log) {
     invariants_.admit_only(
@@ -139,7 +139,7 @@ void World::heal(bool all) {
       server->start();
     }
   }
-  for (const auto& client : clients_) client->program().faults_are_over();
+  for (const auto& client : clients_) client->faults_are_over();
 }
 
 bool World::everything_is_settled() const {
@@ -148,6 +148,7 @@ bool World::everything_is_settled() const {
       return false;
     }
   }
+  if (!rooms_are_settled()) return false;
   const Position last = oracle_.last();
   for (const auto& server : servers_) {
     if (!server->runs()) return false;
@@ -155,6 +156,22 @@ bool World::everything_is_settled() const {
     if (core.commit_index() != last.index || core.last() != last ||
         core.durable_index() != last.index) {
       return false;
+    }
+  }
+  return true;
+}
+
+bool World::rooms_are_settled() const {
+  if (!plan_.rooms) return true;
+  for (const auto& client : clients_) {
+    if (!client->knows_everybody()) return false;
+  }
+  for (const auto& [room, members] : rooms_.rooms()) {
+    for (const auto& server : servers_) {
+      if (!server->runs()) return false;
+      RoomOracle::Members present;
+      for (const RoomMember& one : server->rooms().members(room)) present.insert(one.id);
+      if (present != members) return false;
     }
   }
   return true;
@@ -179,6 +196,10 @@ std::string World::states() const {
             std::to_string(core.durable_index().value()) + ", commit " +
             std::to_string(core.commit_index().value()) + ", waiting " +
             std::to_string(server->machine().waiting());
+    for (const auto& [room, members] : rooms_.rooms()) {
+      text += ", " + std::to_string(server->rooms().members(room).size()) + " of " +
+              std::to_string(members.size()) + " in " + room;
+    }
   }
   for (const auto& client : clients_) text += "\n  " + client->state();
   return text;
@@ -192,6 +213,8 @@ Report World::report() {
   coverage_.count("acknowledged", oracle_.acknowledged());
   coverage_.count("refused", oracle_.refused());
   coverage_.count("unknown outcomes", oracle_.unknown());
+  coverage_.count("room messages said", rooms_.said());
+  coverage_.count("room messages heard", rooms_.heard());
   coverage_.count("committed entries", oracle_.last().index.value() - plan_.base.index.value());
   Report report;
   report.seed = seed_;

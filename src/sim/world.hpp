@@ -40,6 +40,7 @@ class World {
   void finish();
   void expect(bool held, std::string_view sentence);
   [[nodiscard]] bool everything_is_settled() const;
+  [[nodiscard]] bool rooms_are_settled() const;
   [[nodiscard]] std::string states() const;
   Report report();
 
@@ -67,6 +68,7 @@ class World {
   PeerNetwork peers_;
   Links links_;
   Oracle oracle_;
+  RoomOracle rooms_;
   Invariants invariants_;
   Scene scene_;
   std::vector<std::unique_ptr<Server>> servers_;
