@@ -1,9 +1,6 @@
 // What the cluster can do on this machine, each figure beside the limit of the same run.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,15 +15,14 @@
 #include "bench/proposers.hpp"
 #include "bench/usage.hpp"
 #include "cli/bench.hpp"
+#include "cli/bench_cluster.hpp"
+#include "cli/bench_rooms.hpp"
 #include "cli/commands.hpp"
-#include "cli/http_get.hpp"
-#include "cli/local_cluster.hpp"
 #include "cli/output.hpp"
 
 namespace kuilt::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr auto propose_notes = R"(Examples:
@@ -70,146 +66,13 @@ struct BenchFlags {
     if (window > 0) return window;
     return std::clamp<std::size_t>(for_all_learners / std::max<std::size_t>(learners, 1), 16, 1024);
   }
+  [[nodiscard]] BenchClusterOptions cluster() const {
+    return {.voters = voters, .links = clients + learners, .directory = directory};
+  }
   [[nodiscard]] Duration warm_up() const {
     return std::min<Duration>(measured() / 2, std::chrono::seconds(1));
   }
 };
-
-/// What one server had used at some moment.
-struct ServerSample {
-  Duration cpu{};
-  double syncs = 0;
-  double entries = 0;
-};
-struct Sample {
-  Instant at{};
-  Duration load_cpu{};
-  std::vector<ServerSample> servers;
-};
-
-/// Servers of its own, in a directory that goes with it. The leader is the first.
-class BenchCluster {
- public:
-  static Result<std::unique_ptr<BenchCluster>> start(const BenchFlags& flags);
-  ~BenchCluster() {
-    stop();
-    std::error_code ignored;
-    fs::remove_all(directory_, ignored);
-  }
-  [[nodiscard]] std::vector<std::string> addresses() const;
-  [[nodiscard]] const LocalServer& server(std::size_t place) const {
-    return cluster_->servers().at((leader_ + place) % cluster_->servers().size());
-  }
-  [[nodiscard]] Sample sample() const;
-  [[nodiscard]] const std::string& directory() const { return directory_; }
-  /// Kept until then: the limit is measured without them, on the same disk.
-  void stop() {
-    if (cluster_) cluster_->stop_all(std::chrono::seconds(10));
-    cluster_.reset();
-  }
-
- private:
-  BenchCluster() = default;
-  std::string directory_;
-  std::optional<LocalCluster> cluster_;
-  std::size_t leader_ = 0;
-};
-
-Result<std::unique_ptr<BenchCluster>> BenchCluster::start(const BenchFlags& flags) {
-  std::unique_ptr<BenchCluster> bench(new BenchCluster);
-  const fs::path parent =
-      flags.directory.empty() ? fs::temp_directory_path() : fs::path(flags.directory);
-  bench->directory_ = (parent / ("kuilt-bench-" + std::to_string(::getpid()))).string();
-  const std::size_t clients_max = flags.clients + flags.learners + 1000;
-  auto cluster =
-      LocalCluster::prepare({.binary = own_binary(),
-                             .directory = bench->directory_,
-                             .servers = flags.voters,
-                             .extra_flags = {"--clients-max", std::to_string(clients_max)}});
-  if (!cluster) return std::move(cluster).error();
-  bench->cluster_ = *std::move(cluster);
-  if (Status status = bench->cluster_->start_all(); !status) return std::move(status).error();
-  const auto leader = bench->cluster_->await_leader(std::chrono::seconds(30));
-  if (!leader) return leader.error();
-  bench->leader_ = *leader;
-  return bench;
-}
-
-std::vector<std::string> BenchCluster::addresses() const {
-  std::vector<std::string> addresses;
-  for (std::size_t i = 0; i < cluster_->servers().size(); ++i) {
-    addresses.push_back(server(i).client_address);
-  }
-  return addresses;
-}
-
-Sample BenchCluster::sample() const {
-  Sample sample;
-  for (std::size_t i = 0; i < cluster_->servers().size(); ++i) {
-    const auto metrics = http_get(server(i).admin_address, "/metrics", std::chrono::seconds(5));
-    const std::string text = metrics ? *metrics : "";
-    sample.servers.push_back({.cpu = bench::cpu_time_of(server(i).pid),
-                              .syncs = bench::metric(text, "kuilt_log_syncs_total"),
-                              .entries = bench::metric(text, "kuilt_log_entries_total")});
-  }
-  sample.load_cpu = bench::cpu_time_of(::getpid());
-  sample.at = bench::now();
-  return sample;
-}
-
-// ---- The report
-
-double in_microseconds(Duration time) { return static_cast<double>(time.count()) / 1000; }
-
-double ratio(double figure, double limit) { return limit > 0 ? figure / limit : 0; }
-
-double percent_of_core(Duration cpu, Duration of) {
-  return 100 * ratio(static_cast<double>(cpu.count()), static_cast<double>(of.count()));
-}
-
-ordered_json microseconds(const bench::Spread& spread) {
-  return {{"p50", in_microseconds(spread.p50)},
-          {"p99", in_microseconds(spread.p99)},
-          {"p999", in_microseconds(spread.p999)}};
-}
-
-/// What each server used between two samples, and the load beside them.
-ordered_json usage_between(const Sample& before, const Sample& after) {
-  const Duration time = after.at - before.at;
-  ordered_json servers = ordered_json::array();
-  for (std::size_t i = 0; i < after.servers.size(); ++i) {
-    const ServerSample& from = before.servers[i];
-    const ServerSample& to = after.servers[i];
-    const double syncs = to.syncs - from.syncs;
-    servers.push_back(
-        {{"leader", i == 0},
-         {"cpu_percent", percent_of_core(to.cpu - from.cpu, time)},
-         {"fdatasyncs", syncs},
-         {"fdatasyncs_per_second", syncs / std::chrono::duration<double>(time).count()},
-         {"entries_per_fdatasync", ratio(to.entries - from.entries, syncs)}});
-  }
-  return {{"servers", servers},
-          {"load_cpu_percent", percent_of_core(after.load_cpu - before.load_cpu, time)}};
-}
-
-void print_usage(const ordered_json& usage) {
-  for (const ordered_json& server : usage.at("servers")) {
-    std::printf("    %-9s %5.0f %% of a core · %6.0f fdatasyncs/s · %6.1f entries each\n",
-                server.at("leader").get<bool>() ? "leader" : "follower",
-                server.at("cpu_percent").get<double>(),
-                server.at("fdatasyncs_per_second").get<double>(),
-                server.at("entries_per_fdatasync").get<double>());
-  }
-  std::printf("    %-9s %5.0f %% of a core\n", "load", usage.at("load_cpu_percent").get<double>());
-}
-
-std::string text_of(const ordered_json& latency) {
-  char text[96];
-  std::snprintf(text, sizeof text, "p50 %.0f µs · p99 %.0f µs · p99.9 %.0f µs",
-                latency.at("p50").get<double>(), latency.at("p99").get<double>(),
-                latency.at("p999").get<double>());
-  return text;
-}
 
 // ---- Proposals
 
@@ -291,7 +154,7 @@ void print_proposals(const BenchFlags& flags, const ordered_json& report) {
 /// Servers, both loops, then the limit.
 Result<ordered_json> measure_all_of_propose(const BenchFlags& flags) {
   bench::raise_open_files();
-  auto cluster = BenchCluster::start(flags);
+  auto cluster = BenchCluster::start(flags.cluster());
   if (!cluster) return std::move(cluster).error();
   ordered_json result = {{"bench", "propose"},
                          {"voters", flags.voters},
@@ -509,7 +372,7 @@ int run_fanout(const BenchFlags& flags) {
                                               ": this process may open only " +
                                               std::to_string(files) + " files (ulimit -Hn)"));
   }
-  auto cluster = BenchCluster::start(flags);
+  auto cluster = BenchCluster::start(flags.cluster());
   if (!cluster) return report(cluster.error());
   auto measured = measure_fanout(flags, **cluster);
   if (!measured) return report(measured.error());
@@ -626,8 +489,8 @@ Result<BenchFigures> bench_proposals(const BenchPlan& plan) {
 Command bench_command() {
   return {.name = "bench",
           .about = "What this machine and kuilt can do together",
-          .notes = "Examples:\n  kuilt bench propose\n  kuilt bench fanout",
-          .commands = {bench_propose_command(), bench_fanout_command()}};
+          .notes = "Examples:\n  kuilt bench propose\n  kuilt bench fanout\n  kuilt bench rooms",
+          .commands = {bench_propose_command(), bench_fanout_command(), bench_rooms_command()}};
 }
 
 }  // namespace kuilt::cli

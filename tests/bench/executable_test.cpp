@@ -87,8 +87,23 @@ TEST(BenchFanout, LearnersOfThreeServersSeeOneHistory) {
   EXPECT_EQ(report.at("saturated").at("usage").at("servers").size(), 3U);
 }
 
+TEST(BenchRooms, ReportsMessagesAndCommandsBesideTheirLimit) {
+  const auto report = report_of("rooms --rooms 5 --members 4 --seconds 0.5 --json");
+
+  EXPECT_EQ(report.value("bench", ""), "rooms");
+  for (const std::string phase : {"/messages", "/commands"}) {
+    EXPECT_GT(number(report, phase + "/said_per_second"), 0);
+    EXPECT_GE(number(report, phase + "/heard_per_second"),
+              number(report, phase + "/said_per_second"));
+    EXPECT_GT(number(report, phase + "/to_last_us/p50"), 0);
+    EXPECT_EQ(number(report, phase + "/lost"), 0);
+    EXPECT_GT(number(report, phase + "/limit/frames_per_second"), 0);
+    EXPECT_GT(number(report, phase + "/ratio"), 0);
+  }
+}
+
 TEST(Bench, HelpHasExamples) {
-  for (const std::string command : {"propose", "fanout"}) {
+  for (const std::string command : {"propose", "fanout", "rooms"}) {
     const Ended ended = run(command + " --help");
     EXPECT_EQ(ended.status, 0);
     EXPECT_NE(ended.output.find("kuilt bench " + command), std::string::npos);

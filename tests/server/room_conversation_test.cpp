@@ -164,13 +164,19 @@ TEST_P(RoomConversation, ASlowReaderLosesMessagesAndNothingOfItsFeed) {
     ASSERT_TRUE(feed.has_value()) << seen;
     seen += feed->entries.size();
   }
-  // And it is a member as before.
-  ann->say(message("chess", "still there?"));
-  std::optional<wire::Delivery> heard;
-  do {
-    heard = bob->hear<wire::Delivery>();
-    ASSERT_TRUE(heard.has_value());
-  } while (heard->body != Bytes("still there?"));
+  // And it is a member as before. What is said may still be too much, or meet a crowded link: then
+  // it is lost, and said again.
+  const auto hears = [&](const std::string& body) {
+    ann->say(message("chess", body));
+    ann->read_for(20ms);
+    while (const auto heard = bob->heard<wire::Delivery>()) {
+      if (heard->body == Bytes(body)) return true;
+    }
+    return false;
+  };
+  bool is_heard = false;
+  for (int i = 0; i < 500 && !is_heard; ++i) is_heard = hears("still there?");
+  EXPECT_TRUE(is_heard);
 }
 
 INSTANTIATE_TEST_SUITE_P(Server, RoomConversation,

@@ -58,10 +58,12 @@ class Talker {
     run_until([this] { return seam_->queued() == 0 || closed_; });
   }
 
-  /// The next message of this kind; others are passed over.
+  /// The next message of this kind; others are passed over. Heartbeats come for ever: they do not
+  /// lengthen the wait.
   template <class Message>
   std::optional<Message> hear() {
-    while (true) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < deadline) {
       run_until([this] { return !heard_.empty() || closed_; });
       if (heard_.empty()) return std::nullopt;
       auto message = wire::decode_server(heard_.front(), encoding_);
@@ -69,6 +71,7 @@ class Talker {
       EXPECT_TRUE(message.has_value());
       if (auto* wanted = std::get_if<Message>(&*message)) return *wanted;
     }
+    return std::nullopt;
   }
   /// The same of what has come already.
   template <class Message>
@@ -100,9 +103,11 @@ class Talker {
   std::optional<Error> refusal;
 
  private:
+  static constexpr auto patience = 20s;
+
   template <class Condition>
   void run_until(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
     io_.restart();
     while (!condition() && std::chrono::steady_clock::now() < deadline) io_.run_one_for(50ms);
   }
