@@ -19,6 +19,7 @@
 #include "kuilt/committed.hpp"
 #include "kuilt/detail/export.hpp"
 #include "kuilt/endpoints.hpp"
+#include "kuilt/feed_rule.hpp"
 #include "kuilt/pending.hpp"
 #include "kuilt/proposal.hpp"
 #include "kuilt/result.hpp"
@@ -33,7 +34,7 @@ enum class ClientEventKind : std::uint8_t {
   disconnected,  ///< The link has ended; `text` says why. Another server is tried.
   resumed,       ///< A feed goes on at `at`, `after` so long, on the server named by `text`.
   refused,       ///< An endpoint did not admit this client, or the selector chose none: see `text`.
-  feed_broken,   ///< A server sent what cannot be the log; `text` names the rule.
+  feed_broken,   ///< A server sent what cannot be the log, against `rule`; see `text`.
 };
 /// For people: what happens to the links. Nothing here needs an answer.
 struct ClientEvent {
@@ -42,6 +43,7 @@ struct ClientEvent {
   std::string text;
   Position at;
   std::chrono::nanoseconds after{};
+  std::optional<FeedRule> rule = {};
 };
 
 /// Where the callbacks of a client run.

@@ -95,7 +95,7 @@ class ClientCore {
   void on_begun(Instant now, Link& link, RoomFeed& feed, const wire::ObserveReply& reply,
                 Duties& duties);
   void on_feed(Instant now, Link& link, const wire::Feed& frame, Duties& duties);
-  void on_violation(Instant now, Link& link, const Error& error, Duties& duties);
+  void on_violation(Instant now, Link& link, const FeedViolation& violation, Duties& duties);
   void end_observe(RoomName room, Error error, Duties& duties);
 
   /// What goes out on the link in use: proposals, and observes that are due.

@@ -271,7 +271,7 @@ void ClientCore::on_observe_reply(Instant now, Link& link, const wire::ObserveRe
     case wire::ObserveVerdict::begins_at: return on_begun(now, link, room->second, reply, duties);
     case wire::ObserveVerdict::snapshot_follows:
       return on_violation(now, link,
-                          Error(ErrorCode::feed_broken, "a snapshot, which version 1 never sends"),
+                          {FeedRule::unasked, "unasked: a snapshot, which version 1 never sends"},
                           duties);
     case wire::ObserveVerdict::history_differs: return end(ErrorCode::history_differs);
     case wire::ObserveVerdict::not_this_cluster: return end(ErrorCode::wrong_cluster);
@@ -287,8 +287,8 @@ void ClientCore::on_begun(Instant now, Link& link, RoomFeed& feed, const wire::O
                           Duties& duties) {
   const bool resumed = feed.was_fed();
   const Position before = feed.position();
-  if (Status begun = feed.begin(reply, *link.welcome); !begun) {
-    return on_violation(now, link, begun.error(), duties);
+  if (const auto wrong = feed.begin(reply, *link.welcome)) {
+    return on_violation(now, link, *wrong, duties);
   }
   if (resumed) {
     const Duration after = lost_at_ ? now - *lost_at_ : Duration::zero();
@@ -306,18 +306,22 @@ void ClientCore::on_feed(Instant now, Link& link, const wire::Feed& frame, Dutie
   if (!in_use(link)) return;
   const auto room = rooms_.find(frame.room);
   if (room == rooms_.end() || !room->second.streaming()) return;  // Of a feed that was left.
-  auto entries = room->second.take(frame);
-  if (!entries) return on_violation(now, link, entries.error(), duties);
-  for (std::size_t i = 0; i < entries->size(); ++i) {
-    duties.push_back(Delivered{frame.room, std::move((*entries)[i]), frame.entries[i].size()});
+  std::vector<wire::FeedEntry> entries;
+  if (const auto wrong = room->second.take(frame, entries)) {
+    return on_violation(now, link, *wrong, duties);
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    duties.push_back(Delivered{frame.room, std::move(entries[i]), frame.entries[i].size()});
   }
   duties.push_back(room->second.advanced());
 }
 
-void ClientCore::on_violation(Instant now, Link& link, const Error& error, Duties& duties) {
+void ClientCore::on_violation(Instant now, Link& link, const FeedViolation& violation,
+                              Duties& duties) {
   ++counters_.feed_violations;
-  duties.push_back(Event{EventKind::feed_broken, link.endpoint, error.message(), Position{}, {}});
-  give_up(now, link, "feed_broken: " + error.message(), duties);
+  duties.push_back(
+      Event{EventKind::feed_broken, link.endpoint, violation.text, Position{}, {}, violation.rule});
+  give_up(now, link, "feed_broken: " + violation.text, duties);
 }
 
 // By value: the name may live in the very entry that is erased.

@@ -13,53 +13,61 @@ std::string text_of(Position at) {
   return "(" + std::to_string(at.index.value()) + ", term " + std::to_string(at.term.value()) + ")";
 }
 
-Error broken(std::string what) {
-  return Error(ErrorCode::feed_broken, Effect::none, std::move(what));
+using Verdict = std::optional<FeedViolation>;
+
+FeedViolation broken(FeedRule rule, const std::string& what) {
+  return {rule, std::string(name_of(rule)) + ": " + what};
 }
 
 /// An entry has its place strictly after the one before it and not after the frame's end.
-Status check_place(Position before, Position at, Position through) {
+Verdict check_place(Position before, Position at, Position through) {
   if (at.index <= before.index) {
-    return broken("repeat: entry " + text_of(at) + " does not come after " + text_of(before));
+    return broken(FeedRule::repeat,
+                  "entry " + text_of(at) + " does not come after " + text_of(before));
   }
   if (at.index > through.index) {
-    return broken("entry " + text_of(at) + " is beyond the end of its frame " + text_of(through));
+    return broken(FeedRule::wrong_end,
+                  "entry " + text_of(at) + " is beyond the end of its frame " + text_of(through));
   }
   if (at.term < before.term) {
-    return broken("older term: entry " + text_of(at) + " comes after " + text_of(before));
+    return broken(FeedRule::older_term, "entry " + text_of(at) + " comes after " + text_of(before));
   }
   if (at.term > through.term || (at.index == through.index && at.term != through.term)) {
-    return broken("entry " + text_of(at) + " contradicts the end of its frame " + text_of(through));
+    return broken(FeedRule::wrong_end,
+                  "entry " + text_of(at) + " contradicts the end of its frame " + text_of(through));
   }
-  return Done{};
+  return std::nullopt;
 }
 
 /// A server may begin only where the application asked it to.
-Status check_begin(const wire::ObserveReply& reply, const wire::ObserveFrom& from) {
+Verdict check_begin(const wire::ObserveReply& reply, const wire::ObserveFrom& from) {
   const bool earlier_gone = reply.verdict == wire::ObserveVerdict::begins_at;
   const auto on_from = Overloaded{
-      [&](const wire::FromStart&) -> Status {
-        if (earlier_gone || reply.at == Position{}) return Done{};
-        return broken("gap: asked for the start, answered with " + text_of(reply.at));
+      [&](const wire::FromStart&) -> Verdict {
+        if (earlier_gone || reply.at == Position{}) return std::nullopt;
+        return broken(FeedRule::gap, "asked for the start, answered with " + text_of(reply.at));
       },
-      [&](const wire::FromNow&) -> Status { return Done{}; },
-      [&](const wire::FromIndex& wanted) -> Status {
-        if (earlier_gone || reply.at.index < std::max(wanted.index, Index(1))) return Done{};
-        return broken("gap: asked for index " + std::to_string(wanted.index.value()) +
-                      ", answered with " + text_of(reply.at));
+      [&](const wire::FromNow&) -> Verdict { return std::nullopt; },
+      [&](const wire::FromIndex& wanted) -> Verdict {
+        if (earlier_gone || reply.at.index < std::max(wanted.index, Index(1))) return std::nullopt;
+        return broken(FeedRule::gap, "asked for index " + std::to_string(wanted.index.value()) +
+                                         ", answered with " + text_of(reply.at));
       },
-      [&](const wire::ResumePoint& point) -> Status {
+      [&](const wire::ResumePoint& point) -> Verdict {
         if (earlier_gone) {
-          if (reply.at.index > point.at.index && reply.at.term >= point.at.term) return Done{};
-          return broken("begins at " + text_of(reply.at) + ", before " + text_of(point.at));
+          const bool later = reply.at.index > point.at.index && reply.at.term >= point.at.term;
+          if (later) return std::nullopt;
+          return broken(FeedRule::wrong_begin,
+                        "begins at " + text_of(reply.at) + ", before " + text_of(point.at));
         }
         if (reply.at != point.at) {
-          return broken("resumed at " + text_of(reply.at) + " instead of " + text_of(point.at));
+          return broken(FeedRule::wrong_begin,
+                        "resumed at " + text_of(reply.at) + " instead of " + text_of(point.at));
         }
         if (reply.digest != point.digest) {
-          return broken("wrong digest on resuming at " + text_of(point.at));
+          return broken(FeedRule::wrong_digest, "on resuming at " + text_of(point.at));
         }
-        return Done{};
+        return std::nullopt;
       },
   };
   return std::visit(on_from, from);
@@ -67,36 +75,39 @@ Status check_begin(const wire::ObserveReply& reply, const wire::ObserveFrom& fro
 
 }  // namespace
 
-Status check_feed(const wire::Feed& frame, Position at, std::uint64_t digest,
-                  std::vector<wire::FeedEntry>& entries) {
+std::optional<FeedViolation> check_feed(const wire::Feed& frame, Position at, std::uint64_t digest,
+                                        std::vector<wire::FeedEntry>& entries) {
   if (frame.prev != at) {
     const bool gap = frame.prev.index > at.index;
-    return broken(std::string(gap ? "gap" : "repeat") + ": a frame after " + text_of(frame.prev) +
-                  ", when the feed stands at " + text_of(at));
+    return broken(
+        gap ? FeedRule::gap : FeedRule::repeat,
+        "a frame after " + text_of(frame.prev) + ", when the feed stands at " + text_of(at));
   }
   if (frame.through.index <= frame.prev.index) {
-    return broken("a frame that ends at " + text_of(frame.through) + " after " +
-                  text_of(frame.prev));
+    return broken(FeedRule::wrong_end, "a frame that ends at " + text_of(frame.through) +
+                                           " after " + text_of(frame.prev));
   }
   if (frame.through.term < frame.prev.term) {
-    return broken("older term: a frame through " + text_of(frame.through) + " after " +
-                  text_of(frame.prev));
+    return broken(FeedRule::older_term,
+                  "a frame through " + text_of(frame.through) + " after " + text_of(frame.prev));
   }
   Position before = at;
   for (const Bytes& bytes : frame.entries) {
     auto entry = wire::decode_feed_entry(bytes);
-    if (!entry) return broken("entry not readable: " + entry.error().message());
-    if (entry->room != frame.room) return broken("an entry of the room \"" + entry->room + "\"");
-    if (Status place = check_place(before, entry->at, frame.through); !place) return place;
+    if (!entry) return broken(FeedRule::unreadable, entry.error().message());
+    if (entry->room != frame.room) {
+      return broken(FeedRule::other_room, "an entry of the room \"" + entry->room + "\"");
+    }
+    if (auto wrong = check_place(before, entry->at, frame.through)) return wrong;
     before = entry->at;
     digest = wire::chain(digest, bytes);
     entries.push_back(*std::move(entry));
   }
   if (digest != frame.digest) {
-    return broken("wrong digest: the history through " + text_of(frame.through) +
-                  " is not the one seen so far");
+    return broken(FeedRule::wrong_digest,
+                  "the history through " + text_of(frame.through) + " is not the one seen so far");
   }
-  return Done{};
+  return std::nullopt;
 }
 
 RoomFeed::RoomFeed(RoomName room, wire::ObserveFrom from, std::uint64_t credit_bytes)
@@ -139,27 +150,28 @@ bool RoomFeed::waits_for_index() const {
   return !point_ && std::holds_alternative<wire::FromIndex>(from_);
 }
 
-Status RoomFeed::begin(const wire::ObserveReply& reply, const wire::Welcome& welcome) {
-  if (state_ != State::asked) return broken("an answer to an observe that nobody asked");
+std::optional<FeedViolation> RoomFeed::begin(const wire::ObserveReply& reply,
+                                             const wire::Welcome& welcome) {
+  if (state_ != State::asked) {
+    return broken(FeedRule::unasked, "an answer to an observe that nobody asked");
+  }
   const wire::ObserveFrom from = point_ ? wire::ObserveFrom(*point_) : from_;
-  if (Status sound = check_begin(reply, from); !sound) return sound;
+  if (auto wrong = check_begin(reply, from)) return wrong;
   point_ = wire::ResumePoint{welcome.cluster, welcome.history, reply.at, reply.digest};
   state_ = State::streaming;
   was_fed_ = true;
-  return Done{};
+  return std::nullopt;
 }
 
-Result<std::vector<wire::FeedEntry>> RoomFeed::take(const wire::Feed& frame) {
+std::optional<FeedViolation> RoomFeed::take(const wire::Feed& frame,
+                                            std::vector<wire::FeedEntry>& entries) {
   // Before the reply to the last observe, only frames of a feed that was left can arrive.
-  if (state_ != State::streaming) return std::vector<wire::FeedEntry>{};
-  std::vector<wire::FeedEntry> entries;
-  if (Status sound = check_feed(frame, point_->at, point_->digest, entries); !sound) {
-    return std::move(sound).error();
-  }
+  if (state_ != State::streaming) return std::nullopt;
+  if (auto wrong = check_feed(frame, point_->at, point_->digest, entries)) return wrong;
   point_->at = frame.through;
   point_->digest = frame.digest;
   for (const Bytes& bytes : frame.entries) outstanding_ += bytes.size();
-  return entries;
+  return std::nullopt;
 }
 
 std::optional<wire::Credit> RoomFeed::taken(std::uint64_t bytes) {

@@ -10,6 +10,12 @@
 
 namespace kuilt::client {
 
+/// The rule that was broken, and how; the text begins with the rule's name.
+struct FeedViolation {
+  FeedRule rule = FeedRule::gap;
+  std::string text;
+};
+
 /// Follows a room across links. Nothing of a frame that breaks a rule is delivered, so that the
 /// position stays sound and any server can take over from there.
 class RoomFeed {
@@ -28,12 +34,13 @@ class RoomFeed {
   /// Whether what is asked for may be still to come: then there is no reply before it.
   [[nodiscard]] bool waits_for_index() const;
 
-  /// The feed will go on at `at` (resumed, begins_at).
-  /// Errors: feed_broken, when that is not where we stand.
-  Status begin(const wire::ObserveReply& reply, const wire::Welcome& welcome);
-  /// Everything that the frame delivers. A frame of a feed that was left before is empty.
-  /// Errors: feed_broken, naming the rule.
-  Result<std::vector<wire::FeedEntry>> take(const wire::Feed& frame);
+  /// The feed will go on at `at` (resumed, begins_at): what is wrong, if we do not stand there.
+  [[nodiscard]] std::optional<FeedViolation> begin(const wire::ObserveReply& reply,
+                                                   const wire::Welcome& welcome);
+  /// What is wrong with the frame; if nothing is, `entries` gets all that it delivers: nothing, if
+  /// it is of a feed that was left before.
+  [[nodiscard]] std::optional<FeedViolation> take(const wire::Feed& frame,
+                                                  std::vector<wire::FeedEntry>& entries);
   /// The application has taken entries of so many bytes: what to tell the server, once it matters.
   [[nodiscard]] std::optional<wire::Credit> taken(std::uint64_t bytes);
 
@@ -59,8 +66,9 @@ class RoomFeed {
 };
 
 /// The first rule that a frame breaks for an observer at `at` with `digest`; `entries` gets what it
-/// carries. Errors: feed_broken.
-[[nodiscard]] Status check_feed(const wire::Feed& frame, Position at, std::uint64_t digest,
-                                std::vector<wire::FeedEntry>& entries);
+/// carries.
+[[nodiscard]] std::optional<FeedViolation> check_feed(const wire::Feed& frame, Position at,
+                                                      std::uint64_t digest,
+                                                      std::vector<wire::FeedEntry>& entries);
 
 }  // namespace kuilt::client

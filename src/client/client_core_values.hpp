@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kuilt/endpoints.hpp"
+#include "kuilt/feed_rule.hpp"
 #include "kuilt/result.hpp"
 #include "wire/client_messages.hpp"
 
@@ -175,8 +176,9 @@ struct Event {
   EventKind kind = EventKind::connected;
   std::string endpoint;
   std::string text;
-  Position at;       ///< Of `resumed`: where the feed goes on.
-  Duration after{};  ///< Of `resumed`: since the link before was lost.
+  Position at;                        ///< Of `resumed`: where the feed goes on.
+  Duration after{};                   ///< Of `resumed`: since the link before was lost.
+  std::optional<FeedRule> rule = {};  ///< Of `feed_broken`.
 };
 using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded, RoomTold,
                           RoomDelivered, RoomRefused, RoomEnded, NeedSession, Event>;

@@ -462,7 +462,8 @@ void ClientShell::pass_on(const std::shared_ptr<const Observed>& observed) {
 
 void ClientShell::happened(const client::Event& duty) {
   if (!options_.on_event || callbacks_->waiting() >= events_waiting_max) return;
-  ClientEvent event{public_kind(duty.kind), duty.endpoint, duty.text, duty.at, duty.after};
+  ClientEvent event{
+      public_kind(duty.kind), duty.endpoint, duty.text, duty.at, duty.after, duty.rule};
   callbacks_->run("on_event",
                   [callback = options_.on_event, event = std::move(event)] { callback(event); });
 }

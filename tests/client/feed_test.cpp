@@ -22,7 +22,9 @@ struct Observing : testing::Test {
     EXPECT_FALSE(bench.open.contains(dial));
     EXPECT_EQ(bench.core.counters().feed_violations, 1U);
     const Event* event = bench.last_event(EventKind::feed_broken);
-    return event == nullptr ? "no event" : event->text;
+    if (event == nullptr || !event->rule) return "no event";
+    EXPECT_THAT(event->text, testing::StartsWith(std::string(name_of(*event->rule)) + ": "));
+    return event->text;
   }
 
   Bench bench;
@@ -78,7 +80,7 @@ TEST_F(Feeds, ThePreviousTermMustBeOursToo) {
 TEST_F(Feeds, AFrameThatEndsInAnOlderTermIsBroken) {
   bench.hear(dial, history.frame(3, 5));
 
-  EXPECT_THAT(broken_by(history.frame(4, 4)), HasSubstr("older term"));
+  EXPECT_THAT(broken_by(history.frame(4, 4)), HasSubstr("older_term"));
 }
 
 TEST_F(Feeds, AFrameThatLeadsNowhereIsBroken) {
@@ -99,7 +101,7 @@ TEST_F(Feeds, AnEntryOfAnOlderTermThanTheOneBeforeIsBroken) {
   frame.entries[1] = history.entry(at(2, 2));
   frame.through.term = Term(3);
 
-  EXPECT_THAT(broken_by(frame), HasSubstr("older term: entry"));
+  EXPECT_THAT(broken_by(frame), HasSubstr("older_term: entry"));
 }
 
 TEST_F(Feeds, AnEntryBeyondTheFramesEndIsBroken) {
@@ -127,7 +129,7 @@ TEST_F(Feeds, AnEntryThatCannotBeReadIsBroken) {
   wire::Feed frame = history.frame(1);
   frame.entries[0] = Bytes(std::string("\xff\xff\xff"));
 
-  EXPECT_THAT(broken_by(frame), HasSubstr("not readable"));
+  EXPECT_THAT(broken_by(frame), HasSubstr("unreadable: "));
 }
 
 TEST_F(Feeds, AWrongDigestIsBroken) {
@@ -135,14 +137,14 @@ TEST_F(Feeds, AWrongDigestIsBroken) {
   wire::Feed frame = history.frame(3);
   ++frame.digest;
 
-  EXPECT_THAT(broken_by(frame), HasSubstr("wrong digest"));
+  EXPECT_THAT(broken_by(frame), HasSubstr("wrong_digest"));
 }
 
 TEST_F(Feeds, AMissingEntryShowsInTheDigest) {
   wire::Feed frame = history.frame(3);
   frame.entries.erase(frame.entries.begin() + 1);
 
-  EXPECT_THAT(broken_by(frame), HasSubstr("wrong digest"));
+  EXPECT_THAT(broken_by(frame), HasSubstr("wrong_digest"));
 }
 
 TEST_F(Feeds, AfterAViolationTheLastSoundPositionIsResumedElsewhere) {
@@ -200,7 +202,7 @@ TEST_F(Feeds, AServerThatResumesWithAnotherDigestIsLeft) {
   bench.resume(next, at(2), history.digest() + 1);
 
   EXPECT_FALSE(bench.open.contains(next));
-  EXPECT_THAT(bench.last_event(EventKind::feed_broken)->text, HasSubstr("wrong digest on resum"));
+  EXPECT_THAT(bench.last_event(EventKind::feed_broken)->text, HasSubstr("wrong_digest: on resum"));
 }
 
 struct Ending : Observing,
