@@ -16,6 +16,7 @@
 #include "kuilt/result.hpp"
 #include "kuilt/state_machine.hpp"
 #include "kuilt/types.hpp"
+#include "kuilt/voter_mesh.hpp"
 
 namespace kuilt {
 
@@ -154,6 +155,9 @@ class KUILT_API ServerCluster {
   [[nodiscard]] ClusterEndpoints endpoints() const;
   /// The name of the server that leads, as far as any server here knows; empty if none is known.
   [[nodiscard]] std::string leader() const;
+  /// The voters, as the configuration of the servers in this process has them, and who leads as far
+  /// as any of them knows. Empty once all of them are stopped.
+  [[nodiscard]] VoterMesh mesh() const;
   /// One row per server in this process.
   [[nodiscard]] std::vector<ServerStatus> status() const;
 

@@ -390,7 +390,7 @@ Result<MeshPlan> plan_mesh(const std::vector<ServerOptions>& voters) {
 }
 
 Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPlan& plan,
-                                             const std::shared_ptr<VoterMesh>& mesh,
+                                             const std::shared_ptr<InProcessMesh>& mesh,
                                              StateMachine* state_machine,
                                              const NodeEvents& events) {
   raft::Configuration live = plan.record;

@@ -39,7 +39,7 @@ Result<MeshPlan> plan_mesh(const std::vector<ServerOptions>& voters);
 /// A voter of the plan, which `options.name` names.
 /// Errors: directory_of_another, and those of recovery.
 Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPlan& plan,
-                                             const std::shared_ptr<VoterMesh>& mesh,
+                                             const std::shared_ptr<InProcessMesh>& mesh,
                                              StateMachine* state_machine, const NodeEvents& events);
 
 /// A port that is free now, where the address says 0; other addresses as they are.

@@ -23,9 +23,9 @@ std::optional<PeerEvent> for_node(NodeId from, wire::PeerMessage message) {
   return std::visit(on_message, message);
 }
 
-class VoterMesh::End final : public PeerTransport {
+class InProcessMesh::End final : public PeerTransport {
  public:
-  End(std::shared_ptr<VoterMesh> mesh, NodeId self) : mesh_(std::move(mesh)), self_(self) {}
+  End(std::shared_ptr<InProcessMesh> mesh, NodeId self) : mesh_(std::move(mesh)), self_(self) {}
   ~End() override { mesh_->leave(self_); }
 
   void send(std::vector<cluster::PeerSend> messages) override {
@@ -34,11 +34,11 @@ class VoterMesh::End final : public PeerTransport {
   [[nodiscard]] std::size_t linked() const override { return mesh_->others(self_); }
 
  private:
-  std::shared_ptr<VoterMesh> mesh_;
+  std::shared_ptr<InProcessMesh> mesh_;
   NodeId self_;
 };
 
-std::unique_ptr<PeerTransport> VoterMesh::join(NodeId self, ToNode to_node) {
+std::unique_ptr<PeerTransport> InProcessMesh::join(NodeId self, ToNode to_node) {
   const std::lock_guard lock(mutex_);
   for (const auto& [other, to_other] : members_) {
     to_other(cluster::PeerUp{self});
@@ -48,13 +48,13 @@ std::unique_ptr<PeerTransport> VoterMesh::join(NodeId self, ToNode to_node) {
   return std::make_unique<End>(shared_from_this(), self);
 }
 
-void VoterMesh::leave(NodeId self) {
+void InProcessMesh::leave(NodeId self) {
   const std::lock_guard lock(mutex_);
   members_.erase(self);
   for (const auto& [other, to_other] : members_) to_other(cluster::PeerDown{self});
 }
 
-void VoterMesh::deliver(NodeId from, const cluster::PeerSend& send) {
+void InProcessMesh::deliver(NodeId from, const cluster::PeerSend& send) {
   auto decoded = wire::decode_peer(wire::encode(send.message));
   KUILT_CHECK(decoded.has_value());  // We encoded it a line ago.
   auto event = for_node(from, *std::move(decoded));
@@ -64,7 +64,7 @@ void VoterMesh::deliver(NodeId from, const cluster::PeerSend& send) {
   if (member != members_.end()) member->second(*std::move(event));
 }
 
-std::size_t VoterMesh::others(NodeId self) const {
+std::size_t InProcessMesh::others(NodeId self) const {
   const std::lock_guard lock(mutex_);
   return members_.size() - members_.count(self);
 }

@@ -50,7 +50,7 @@ class NoPeers final : public PeerTransport {
 ///
 /// Threads: any; a frame is delivered on the sender's thread, into the receiver's inbox.
 /// Ownership: shared by the members' transports; a member that leaves is down for the others.
-class VoterMesh : public std::enable_shared_from_this<VoterMesh> {
+class InProcessMesh : public std::enable_shared_from_this<InProcessMesh> {
  public:
   /// A member's own end. Peers that are there already are up at once, on both sides.
   [[nodiscard]] std::unique_ptr<PeerTransport> join(NodeId self, ToNode to_node);

@@ -137,7 +137,7 @@ Result<ServerCluster> ServerCluster::Impl::in_process(InProcessOptions options,
   }
   const auto plan = server::plan_mesh(all);
   if (!plan) return Error(plan.error());
-  const auto mesh = std::make_shared<server::VoterMesh>();
+  const auto mesh = std::make_shared<server::InProcessMesh>();
   for (ServerOptions& one : all) {
     const std::string name = one.name;
     StateMachine* own = state_machine_of == nullptr ? nullptr : &(*state_machine_of)(name);
@@ -191,6 +191,21 @@ std::string ServerCluster::leader() const {
     if (newest == nullptr || row.term > newest->term) newest = &row;
   }
   return newest == nullptr ? "" : newest->leader;
+}
+
+VoterMesh ServerCluster::mesh() const {
+  VoterMesh mesh;
+  mesh.leader = leader();
+  const std::lock_guard lock(impl_->mutex);
+  for (const Impl::Member& member : impl_->members) {
+    if (!member.node || !mesh.voters.empty()) continue;
+    for (const raft::Member& one : member.node->facts().configuration.members) {
+      if (one.voter) mesh.voters.push_back({one.name, one.id});
+    }
+  }
+  const auto by_name = [](const auto& one, const auto& other) { return one.name < other.name; };
+  std::sort(mesh.voters.begin(), mesh.voters.end(), by_name);
+  return mesh;
 }
 
 Result<CommittedStream> ServerCluster::committed(Index after, const std::string& server) const {

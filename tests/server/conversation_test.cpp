@@ -37,8 +37,8 @@ class Conversation : public testing::TestWithParam<Encoding> {
     options.listen = with_real_port("127.0.0.1:0").or_throw();
     options.segment_bytes = std::uint64_t{4} << 20;
     options.clients_max = clients_max;
-    node_ = open_mesh_node(options, plan_mesh({options}).or_throw(), std::make_shared<VoterMesh>(),
-                           state_machine,
+    node_ = open_mesh_node(options, plan_mesh({options}).or_throw(),
+                           std::make_shared<InProcessMesh>(), state_machine,
                            {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}})
                 .or_throw();
     node_->admit_clients().or_throw();

@@ -73,7 +73,7 @@ class InProcess : public testing::Test {
     return one;
   }
   static Result<std::unique_ptr<Node>> open(const ServerOptions& options, const MeshPlan& plan) {
-    return open_mesh_node(options, plan, std::make_shared<VoterMesh>(), nullptr,
+    return open_mesh_node(options, plan, std::make_shared<InProcessMesh>(), nullptr,
                           {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}});
   }
 
@@ -98,6 +98,22 @@ TEST_F(InProcess, AClusterInOneProcessIsOpenedAgainOnItsDirectory) {
   }
   EXPECT_EQ(ids(*second), nodes);
   EXPECT_GT(committed(*second), through);
+}
+
+TEST_F(InProcess, TheMeshIsItsVotersAndWhoLeadsThem) {
+  auto cluster = ServerCluster::in_process({.voters = 3, .directory = ""}).or_throw();
+  ASSERT_TRUE(decides_within(cluster, 20s));
+
+  const VoterMesh mesh = cluster.mesh();
+
+  ASSERT_EQ(mesh.size(), 3U);
+  EXPECT_EQ(mesh.quorum(), 2U);
+  EXPECT_EQ(mesh.voters.front().name, "a");
+  const std::vector<NodeId> named = mesh.ids();
+  EXPECT_EQ(std::set<NodeId>(named.begin(), named.end()), ids(cluster));
+  EXPECT_EQ(mesh.leader, cluster.leader());
+  for (const auto* name : {"a", "b", "c"}) cluster.stop(name).or_throw();
+  EXPECT_EQ(cluster.mesh().size(), 0U);
 }
 
 TEST_F(InProcess, TwoClustersAreNeverTheSame) {

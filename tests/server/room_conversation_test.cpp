@@ -18,7 +18,7 @@ class RoomConversation : public testing::TestWithParam<Encoding> {
     options.listen = with_real_port("127.0.0.1:0").or_throw();
     options.segment_bytes = std::uint64_t{4} << 20;
     node_ =
-        open_mesh_node(options, plan_mesh({options}).or_throw(), std::make_shared<VoterMesh>(),
+        open_mesh_node(options, plan_mesh({options}).or_throw(), std::make_shared<InProcessMesh>(),
                        nullptr, {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}})
             .or_throw();
     node_->admit_clients().or_throw();
