@@ -14,6 +14,7 @@ ClientCore::ClientCore(const ClientOptions& options, std::uint64_t seed, Session
       client_(rng_.next()),
       rotation_(options.endpoints, options.selector),
       links_(options.links),
+      cluster_(options.cluster),
       calls_(options, rng_.next(), session) {
   KUILT_CHECK(!links_.empty());
   for (Link& link : links_) link.due = now;
@@ -72,6 +73,7 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
       [&](const LeaveCall& call) { leave_room(call.room, duties); },
       [&](SayCall& call) { say(call, duties); },
       [&](const FreshSession& fresh) { calls_.use(fresh.session); },
+      [&](const Rerouted&) { reroute(now); },
       [&](const Stop&) { stop(duties); },
   };
   std::visit(on_input, input);
@@ -89,6 +91,15 @@ void ClientCore::stop(Duties& duties) {
   for (Link& link : links_) {
     if (link.state != Link::State::waiting) duties.push_back(Close{link.dial});
     link.state = Link::State::waiting;
+  }
+}
+
+void ClientCore::reroute(Instant now) {
+  rotation_.forget();
+  condemned_by_.clear();
+  for (Link& link : links_) {
+    link.failures = 0;
+    if (link.state == Link::State::waiting) link.due = now;
   }
 }
 

@@ -53,6 +53,7 @@ class ClientCore {
   void unobserve(const RoomName& room, Duties& duties);
   void observe(Instant now, ObserveCall& call, Duties& duties);
   void taken(const Taken& taken, Duties& duties);
+  void reroute(Instant now);
 
   // Rooms.
   void leave_room(const RoomName& room, Duties& duties);
@@ -86,6 +87,8 @@ class ClientCore {
   void on_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
   void on_admitted_message(Instant now, Link& link, wire::ServerMessage& message, Duties& duties);
   void on_heartbeat(Instant now, Link& link, const wire::ServerHeartbeat& heartbeat);
+  /// Other servers that it names; in vain where the caller brings the links.
+  void hinted(const std::vector<std::string>& endpoints, const Link& by);
   /// What the server says of the leader: its name, or that there is none.
   void told_of_leader(Instant now, Link& link, const std::string& name);
   void on_goodbye(Instant now, Link& link, const wire::Goodbye& goodbye, Duties& duties);

@@ -107,6 +107,14 @@ void ClientCore::admit(Instant now, Link& link, wire::Welcome welcome, Duties& d
   if (cluster_ && welcome.cluster != *cluster_) {
     return give_up(now, link, "belongs to another cluster, " + welcome.cluster.text(), duties);
   }
+  const auto& allowed = options_.servers;
+  const auto is_allowed = std::find(allowed.begin(), allowed.end(), welcome.server);
+  if (!allowed.empty() && is_allowed == allowed.end()) {
+    return give_up(now, link,
+                   "unknown_node: server " + welcome.server.text() + " is not among the " +
+                       std::to_string(allowed.size()) + " voters that this client was given",
+                   duties);
+  }
   const auto same_server = [&](const Link& other) {
     return other.state == Link::State::admitted && other.welcome->server == welcome.server;
   };
@@ -233,15 +241,19 @@ void ClientCore::told_of_leader(Instant now, Link& link, const std::string& name
   }
 }
 
+void ClientCore::hinted(const std::vector<std::string>& endpoints, const Link& by) {
+  if (!options_.links_are_brought) rotation_.hint(endpoints, by.endpoint);
+}
+
 void ClientCore::on_goodbye(Instant now, Link& link, const wire::Goodbye& goodbye, Duties& duties) {
-  rotation_.hint(goodbye.endpoints, link.endpoint);
+  hinted(goodbye.endpoints, link);
   if (goodbye.retry_after > Duration::zero()) {
     const Duration asked = std::min(goodbye.retry_after, patience_max);
     rotation_.hold_off(link.endpoint, now + asked + full_jitter(rng_, asked));
   }
   const std::string endpoint = link.endpoint;
   give_up(now, link, std::string(name_of(goodbye.code)) + ": " + goodbye.message, duties);
-  if (!can_heal(goodbye.code)) {
+  if (!can_heal(goodbye.code) && !options_.links_are_brought) {
     condemned_by(endpoint, Error(goodbye.code, Effect::none, goodbye.message), duties);
   }
 }
@@ -278,7 +290,7 @@ void ClientCore::on_observe_reply(Instant now, Link& link, const wire::ObserveRe
     case wire::ObserveVerdict::compacted: return end(ErrorCode::compacted);
     case wire::ObserveVerdict::refused: return end(ErrorCode::invalid_argument);
     case wire::ObserveVerdict::behind:
-      rotation_.hint(reply.endpoints, link.endpoint);
+      hinted(reply.endpoints, link);
       return give_up(now, link, "is behind: " + reply.message, duties);
   }
 }

@@ -86,6 +86,11 @@ void Rotation::hold_off(const std::string& endpoint, Instant until) {
   if (ours) held_off_[endpoint] = until;
 }
 
+void Rotation::forget() {
+  hints_.clear();
+  held_off_.clear();
+}
+
 bool Rotation::has_other_than(const std::string& endpoint) const {
   const auto is_other = [&](const std::string& known) { return known != endpoint; };
   return !hints_.empty() || std::any_of(endpoints_.begin(), endpoints_.end(), is_other);

@@ -43,6 +43,8 @@ class Rotation {
   /// Hints of a server about to be left; they replace older ones.
   void hint(const std::vector<std::string>& endpoints, const std::string& leaving);
   void hold_off(const std::string& endpoint, Instant until);
+  /// What servers have said of themselves and others.
+  void forget();
   /// Whether there is any place to go besides `endpoint`.
   [[nodiscard]] bool has_other_than(const std::string& endpoint) const;
 

@@ -33,6 +33,11 @@ struct ClientOptions {
   std::size_t window_bytes_max = std::size_t{1} << 20;    ///< Proposals sent and not yet answered.
   std::size_t pending_bytes_max = std::size_t{16} << 20;  ///< All proposals taken; more is busy.
   std::uint64_t credit_bytes = std::uint64_t{1} << 20;    ///< Per observed room; see `taken`.
+  std::optional<ClusterId> cluster = {};  ///< Known from an earlier run: no other is spoken to.
+  std::vector<NodeId> servers = {};       ///< No others are spoken to; empty: any.
+  /// The caller brings each link (`Rerouted`): servers hint in vain, and what one of them says
+  /// against this client does not condemn the next.
+  bool links_are_brought = false;
 };
 
 using CallId = Number<struct CallIdTag>;
@@ -109,10 +114,13 @@ struct SayCall {
 struct FreshSession {
   SessionId session;
 };
+/// The endpoints lead elsewhere from now on: what was learnt of them is void, and they are dialed
+/// without a wait.
+struct Rerouted {};
 struct Stop {};
 using Input =
     std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall, ObserveCall,
-                 UnobserveCall, Taken, JoinCall, LeaveCall, SayCall, FreshSession, Stop>;
+                 UnobserveCall, Taken, JoinCall, LeaveCall, SayCall, FreshSession, Rerouted, Stop>;
 
 // What the shell owes.
 struct Dial {

@@ -47,6 +47,15 @@ wire::ObserveFrom on_wire(const From& from) {
   return std::visit(convert, from);
 }
 
+client::Dialer over_websocket(wire::Encoding encoding, Duration timeout) {
+  return [encoding, timeout](const transport::net::any_io_executor& executor,
+                             const std::string& endpoint, const transport::SeamLimits& limits,
+                             client::DialDone done) {
+    transport::dial(executor, endpoint, {std::string(wire::subprotocol_of(encoding))}, limits,
+                    timeout, std::move(done));
+  };
+}
+
 ClientEventKind public_kind(client::EventKind kind) {
   switch (kind) {
     case client::EventKind::connected: return ClientEventKind::connected;
@@ -69,10 +78,11 @@ std::uint64_t random_bits() {
 SessionId random_session() { return {random_bits(), random_bits() | 1U}; }
 
 ClientShell::ClientShell(const client::ClientOptions& core, ClientOptions options,
-                         std::uint64_t seed, SessionId session)
+                         std::uint64_t seed, SessionId session, client::Dialer dialer, Watch watch)
     : options_(std::move(options)),
       encoding_(options_.json ? wire::Encoding::json : wire::Encoding::protobuf),
-      dial_timeout_(core.dial_timeout),
+      dialer_(dialer ? std::move(dialer) : over_websocket(encoding_, core.dial_timeout)),
+      watch_(std::move(watch)),
       callbacks_(std::make_shared<client::CallbackQueue>(options_.dispatch)),
       work_(loop_.get_executor()),
       wake_(loop_),
@@ -322,11 +332,10 @@ void ClientShell::dial(const client::Dial& duty) {
   limits.first_frame_bytes_max = welcome_bytes_max;
   limits.frame_bytes_max = frame_bytes_max;
   limits.text = encoding_ == wire::Encoding::json;
-  transport::dial(loop_.get_executor(), duty.endpoint,
-                  {std::string(wire::subprotocol_of(encoding_))}, limits, dial_timeout_,
-                  [this, id = duty.dial](Result<std::shared_ptr<transport::Seam>> seam) {
-                    dialed(id, std::move(seam));
-                  });
+  dialer_(loop_.get_executor(), duty.endpoint, limits,
+          [this, id = duty.dial](Result<std::shared_ptr<transport::Seam>> seam) {
+            dialed(id, std::move(seam));
+          });
 }
 
 void ClientShell::dialed(DialId id, Result<std::shared_ptr<transport::Seam>> seam) {
@@ -461,6 +470,7 @@ void ClientShell::pass_on(const std::shared_ptr<const Observed>& observed) {
 }
 
 void ClientShell::happened(const client::Event& duty) {
+  if (watch_) watch_(duty);
   if (!options_.on_event || callbacks_->waiting() >= events_waiting_max) return;
   ClientEvent event{
       public_kind(duty.kind), duty.endpoint, duty.text, duty.at, duty.after, duty.rule};

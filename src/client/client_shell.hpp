@@ -18,6 +18,7 @@
 
 #include "client/callback_queue.hpp"
 #include "client/client_core.hpp"
+#include "client/dialer.hpp"
 #include "client/room_state.hpp"
 #include "client/subscription.hpp"
 #include "kuilt/client.hpp"
@@ -42,14 +43,23 @@ struct ClusterPlace {
 /// Threads: public calls from any thread. The core and the links are the loop thread's own.
 class ClientShell : public std::enable_shared_from_this<ClientShell> {
  public:
+  /// Told of each event on the thread of the links, before the application is. Not to wait.
+  using Watch = std::function<void(const client::Event&)>;
+
+  /// Without a dialer: over WebSocket.
   ClientShell(const client::ClientOptions& core, ClientOptions options, std::uint64_t seed,
-              SessionId session);
+              SessionId session, client::Dialer dialer = {}, Watch watch = {});
   ~ClientShell();
   void start();
   void stop();
   /// Of a client that stopped: frees the callbacks that nobody polled.
   void drop_callbacks() { callbacks_->drop(); }
   std::size_t poll(Duration budget) { return callbacks_->poll(budget); }
+  [[nodiscard]] const std::shared_ptr<client::CallbackQueue>& callbacks() const {
+    return callbacks_;
+  }
+  /// The dialer leads elsewhere from now on: it is asked again at once.
+  void reroute() { post(client::Rerouted{}); }
 
   std::shared_ptr<PendingState<Receipt>> propose(BytesView command, const ProposeOptions& options);
   /// Told once, before anybody else is, whether a call has ended in a certain refusal. Answers
@@ -125,7 +135,8 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
 
   const ClientOptions options_;
   const wire::Encoding encoding_;
-  const Duration dial_timeout_;
+  const client::Dialer dialer_;
+  const Watch watch_;
   std::shared_ptr<client::CallbackQueue> callbacks_;
 
   boost::asio::io_context loop_{1};
