@@ -71,7 +71,8 @@ struct ObserveOptions {
 
 namespace detail {
 class ClientShell;
-class Subscription;
+class CommittedSource;
+class LearnerReader;
 }  // namespace detail
 
 /// A cursor into one room's committed stream: every visible entry, in log order, without a gap or a
@@ -81,7 +82,7 @@ class Subscription;
 /// client, and then ends.
 class KUILT_API Observer {
  public:
-  explicit Observer(std::shared_ptr<detail::Subscription> subscription);
+  explicit Observer(std::shared_ptr<detail::CommittedSource> source);
   Observer(Observer&&) noexcept;
   Observer& operator=(Observer&&) noexcept;
   ~Observer();
@@ -99,8 +100,10 @@ class KUILT_API Observer {
   [[nodiscard]] std::optional<ResumeToken> token() const;
 
  private:
-  std::shared_ptr<detail::Subscription> subscription_;
+  std::shared_ptr<detail::CommittedSource> source_;
 };
+
+class RaftNode;
 
 /// A client of a cluster. It finds a server, moves on to another when that one is lost, repeats
 /// what is unanswered under the same request id, and resumes its feeds where they were.
@@ -179,9 +182,12 @@ class KUILT_API ClusterClient {
   void stop();
 
  private:
-  explicit ClusterClient(std::shared_ptr<detail::ClientShell> shell);
+  friend KUILT_API ClusterClient cluster_client_with_node(const RaftNode& node);
+  explicit ClusterClient(std::shared_ptr<detail::ClientShell> shell,
+                         std::shared_ptr<detail::LearnerReader> learner = nullptr);
   void end();
   std::shared_ptr<detail::ClientShell> shell_;
+  std::shared_ptr<detail::LearnerReader> learner_;  ///< Over a RaftNode, which owns the shell.
 };
 
 }  // namespace kuilt

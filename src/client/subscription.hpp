@@ -10,14 +10,14 @@
 #include <optional>
 #include <utility>
 
-#include "kuilt/client.hpp"
+#include "client/committed_source.hpp"
 
 namespace kuilt::detail {
 
 /// A queue that credit bounds: entries by their bytes, and between two of them stands one Advance.
 ///
 /// Threads: any.
-class Subscription {
+class Subscription final : public CommittedSource {
  public:
   /// `on_taken` is told, now and then, how many bytes the application has taken; `on_left` that it
   /// wants no more.
@@ -28,13 +28,11 @@ class Subscription {
   void advance(ResumeToken token);
   void end(Error error);
 
-  /// The next piece; waits until `deadline`, or without one for ever.
   std::optional<Committed> next(
-      std::optional<std::chrono::steady_clock::time_point> deadline = std::nullopt);
-  [[nodiscard]] std::optional<Error> error() const;
-  [[nodiscard]] std::optional<ResumeToken> token() const;
-  /// The observer is dropped, and with it all that it has not taken.
-  void leave();
+      std::optional<std::chrono::steady_clock::time_point> deadline) override;
+  [[nodiscard]] std::optional<Error> error() const override;
+  [[nodiscard]] std::optional<ResumeToken> token() const override;
+  void leave() override;
   /// Whether somebody has to be sent to take what is there: once, until `next` has found nothing.
   [[nodiscard]] bool wants_taker();
 

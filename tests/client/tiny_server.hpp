@@ -91,6 +91,7 @@ struct Manners {
   std::string cluster = "cluster";
   std::string history = "history";
   std::optional<Bytes> result{};  ///< Of every proposal.
+  NodeId server{};
 };
 
 /// Threads: one of its own. Public calls from the test's.
@@ -170,6 +171,7 @@ class TinyServer {
   void welcome(Link& link) {
     link.seam->admit();
     wire::Welcome welcome;
+    welcome.server = manners_.server;
     welcome.server_name = url_;
     welcome.features = wire::feature_rooms;
     welcome.member = member();
