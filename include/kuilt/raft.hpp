@@ -25,6 +25,7 @@
 #include "kuilt/loom.hpp"
 #include "kuilt/raft_storage.hpp"
 #include "kuilt/result.hpp"
+#include "kuilt/seam_room.hpp"
 #include "kuilt/types.hpp"
 
 namespace kuilt {
@@ -57,6 +58,10 @@ class KUILT_API RaftTransport {
   virtual void use(OnSeam on_seam) = 0;
 };
 
+/// What `channel("raft")` of a room of a SeamRoomFactory is; of any other channel, one that is torn
+/// as soon as it is used, and says why. Never null.
+[[nodiscard]] KUILT_API std::shared_ptr<Seam> seam_of(const Channel& raft);
+
 /// One Seam, for better or worse: once it is torn, the node has no link.
 ///
 /// Threads: any. Ownership: shares the Seam.
@@ -64,6 +69,7 @@ class KUILT_API SeamRaftTransport final : public RaftTransport {
  public:
   /// Pre: not null, and not started.
   explicit SeamRaftTransport(std::shared_ptr<Seam> seam);
+  explicit SeamRaftTransport(const Channel& raft);
   ~SeamRaftTransport() override;
   void use(OnSeam on_seam) override;
 
@@ -73,10 +79,9 @@ class KUILT_API SeamRaftTransport final : public RaftTransport {
 
 /// Its Seam can be swapped while the node runs: the node goes on where it was, over the new one.
 ///
-///   kuilt::RaftConfig config;
-///   config.on_event = [&](const kuilt::ClientEvent& event) {
-///     if (event.kind == kuilt::ClientEventKind::disconnected) transport.swap(another_seam());
-///   };
+///   while (playing) {
+///     if (transport.await_need(1s)) transport.swap(another_seam());
+///   }
 ///
 /// Threads: any, at the same time. Ownership: shares the Seam in use.
 class KUILT_API ManagedRaftTransport final : public RaftTransport {
@@ -84,6 +89,7 @@ class KUILT_API ManagedRaftTransport final : public RaftTransport {
   ManagedRaftTransport();  ///< Without one: the node waits for a swap.
   /// Pre: `seam` is not started.
   explicit ManagedRaftTransport(std::shared_ptr<Seam> seam);
+  explicit ManagedRaftTransport(const Channel& raft);
   ~ManagedRaftTransport() override;
 
   /// Puts `seam` in the place of the one there is, be that torn, amid a conversation, or not begun;
@@ -92,6 +98,13 @@ class KUILT_API ManagedRaftTransport final : public RaftTransport {
   /// is sound, and what is proposed and not answered goes out again under its own request id.
   /// Pre: `seam` was never given to a transport.
   void swap(std::shared_ptr<Seam> seam);
+  void swap(const Channel& raft);
+  /// Whether there is no Seam that can be used: none was given, or it was torn, or the node has
+  /// given it up (its server was silent, refused us, or broke a rule of the feed: an event says
+  /// so).
+  [[nodiscard]] bool needs_seam() const;
+  /// Waits until it does, or for `timeout`; whether it does.
+  [[nodiscard]] bool await_need(std::chrono::nanoseconds timeout) const;
   void use(OnSeam on_seam) override;
 
  private:

@@ -15,9 +15,9 @@
 namespace kuilt::cli {
 namespace {
 
-Outcome run_example(const std::string& name, const std::string& argument = "") {
+Outcome run_example(const std::string& name, const std::vector<std::string>& arguments = {}) {
   std::vector<std::string> line = {KUILT_EXAMPLE_DIR "/example_" + name};
-  if (!argument.empty()) line.push_back(argument);
+  line.insert(line.end(), arguments.begin(), arguments.end());
   Process process(std::move(line));
   return process.wait();
 }
@@ -26,7 +26,7 @@ TEST(Examples, HelloProposesAndObserves) {
   auto cluster = ServerCluster::in_process({.voters = 1, .directory = ""}).or_throw();
   cluster.start().or_throw();
 
-  const Outcome outcome = run_example("hello", cluster.endpoints().urls().front());
+  const Outcome outcome = run_example("hello", {cluster.endpoints().urls().front()});
 
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "anonymous said hello\n");
@@ -112,14 +112,31 @@ TEST(Examples, AGameWithAFrameLoopOfItsOwnSeesItsMovesInOrder) {
   auto cluster = ServerCluster::in_process({.voters = 1, .directory = ""}).or_throw();
   cluster.start().or_throw();
 
-  const Outcome outcome = run_example("play", cluster.endpoints().urls().front());
+  const Outcome outcome = run_example("play", {cluster.endpoints().urls().front()});
 
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "left\nright\nquit\n");
 }
 
+TEST(Examples, ALearnerManagesItsOwnLinkAndStorage) {
+  auto cluster = ServerCluster::in_process({.voters = 1, .directory = ""}).or_throw();
+  cluster.start().or_throw();
+  const std::string url = cluster.endpoints().urls().front();
+  auto client = ClusterClient::connect(cluster.endpoints()).or_throw();
+  client.propose("before").get().or_throw();
+
+  const Outcome outcome = run_example("learner", {url, cluster.mesh().ids().front().text()});
+
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "learnt before\nlearnt action:move=1\n");
+  const Outcome wrong = run_example("learner", {url, NodeId::named("another").text()});
+  EXPECT_NE(wrong.status, 0);
+  EXPECT_THAT(wrong.err, testing::HasSubstr("unknown_node"));
+}
+
 TEST(Examples, StayWithin25LinesBesidesIncludesAndComments) {
-  for (const std::string name : {"hello", "embedded", "exactly_once", "play", "scores"}) {
+  for (const std::string name :
+       {"hello", "embedded", "exactly_once", "learner", "play", "scores"}) {
     std::ifstream file(KUILT_SOURCE_DIR "/examples/" + name + ".cpp");
     int lines = 0;
     for (std::string line; std::getline(file, line);) {

@@ -23,6 +23,7 @@ struct SeamScript {
   std::string cluster = "cluster";
   std::string history = "history";
   bool welcomes = true;
+  std::uint64_t features = wire::feature_rooms;
   bool answers = true;  ///< Else proposals vanish, after they entered the log.
   /// So many frames pass, in either direction; the next one tears the Seam...
   std::size_t frames = std::numeric_limits<std::size_t>::max();
@@ -62,17 +63,20 @@ class LogSeam final : public Seam {
     if (observes_ && fed_ < log_.size()) feed_now();
   }
   void say(const wire::ServerMessage& message) {
+    say(wire::encode(message, wire::Encoding::protobuf));
+  }
+  void say(const Bytes& frame) {
     const std::lock_guard lock(mutex_);
     if (over_) return;
-    const Bytes frame = wire::encode(message, wire::Encoding::protobuf);
     const std::size_t passes = let_through(frame);
     if (passes > 0) events_.on_frame(frame.slice(0, passes));
-    if (over_) events_.on_torn(Error(ErrorCode::io, "cut by the script"));
+    if (over_) tell_torn("cut by the script");
   }
+  /// Tells also of a cut that nobody was told of: of a frame that this side had sent.
   void tear() {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(over_, true)) return;
-    if (events_.on_torn) events_.on_torn(Error(ErrorCode::io, "torn by the test"));
+    over_ = true;
+    tell_torn("torn by the test");
   }
   [[nodiscard]] bool closed() const {
     const std::lock_guard lock(mutex_);
@@ -92,6 +96,10 @@ class LogSeam final : public Seam {
   }
 
  private:
+  void tell_torn(const std::string& why) {
+    if (closed_ || !events_.on_torn) return;
+    std::exchange(events_.on_torn, {})(Error(ErrorCode::io, why));
+  }
   /// How many of its bytes arrive.
   std::size_t let_through(const Bytes& frame) {
     if (script_.frames-- > 0) return frame.size();
@@ -105,16 +113,21 @@ class LogSeam final : public Seam {
         [&](const wire::Hello&) { welcome(); },
         [&](const wire::Propose& propose) { append(propose); },
         [&](const wire::Observe& observe) { begin(observe); },
+        [&](const wire::Join& join) {
+          say(wire::Roster{join.room, wire::RosterReset{{{PeerId::named("me"), "ann"}}}});
+        },
         [](const auto&) {},
     };
     std::visit(on_message, *message);
-    if (over_ && !closed_) events_.on_torn(Error(ErrorCode::io, "cut by the script"));
+    if (over_) tell_torn("cut by the script");
   }
   void welcome() {
     if (!script_.welcomes) return;
     wire::Welcome welcome;
     welcome.server = script_.server;
     welcome.server_name = "a";
+    welcome.features = script_.features;
+    welcome.member = PeerId::named("me");
     welcome.cluster = ClusterId::named(script_.cluster);
     welcome.history = HistoryId::named(script_.history);
     welcome.commit = TinyLog::position(log_.size());

@@ -132,8 +132,8 @@ TEST_F(Swaps, ASeamThatIsTakenAwayLeavesTheNodeWaiting) {
 
 TEST_F(Swaps, MayBeMadeInsideCallbacks) {
   RaftConfig config;
-  config.on_event = [this](const ClientEvent& event) {
-    if (event.kind == ClientEventKind::disconnected) transport.swap(seam());
+  config.on_event = [this](const ClientEvent&) {
+    if (transport.needs_seam()) transport.swap(seam());
   };
   auto node = RaftNode::start(cluster, transport, storage, config).or_throw();
   auto client = cluster_client_with_node(node);
@@ -144,6 +144,32 @@ TEST_F(Swaps, MayBeMadeInsideCallbacks) {
   }
 
   expect_stored(storage, log, 3);
+}
+
+TEST_F(Swaps, AreNeededWhileThereIsNoSeamThatCanBeUsed) {
+  EXPECT_TRUE(transport.await_need(0s));
+  auto node = start();
+  auto client = cluster_client_with_node(node);
+  const auto sound = [&] {
+    auto given = seam();
+    transport.swap(given);
+    EXPECT_TRUE(client.propose("move").get_for(patience).value());
+    EXPECT_FALSE(transport.await_need(0s));
+    return given;
+  };
+
+  sound()->tear();
+  EXPECT_TRUE(transport.await_need(patience)) << "torn";
+  sound();
+  transport.swap(seam({.server = NodeId::named("stranger")}));
+  EXPECT_TRUE(transport.await_need(patience)) << "given up by the node";
+  sound();
+  transport.swap(nullptr);
+  EXPECT_TRUE(transport.needs_seam()) << "taken away";
+  const auto before = sound();
+  transport.swap(seam());
+  before->tear();
+  EXPECT_FALSE(transport.needs_seam()) << "one that was swapped out is nobody's business";
 }
 
 TEST_F(Swaps, FromManyThreadsAtOnceLoseNothing) {
@@ -209,7 +235,11 @@ INSTANTIATE_TEST_SUITE_P(AmidTheFrame, Cuts, ::testing::Values(64, 128, 250));
 INSTANTIATE_TEST_SUITE_P(AfterTheFrame, Cuts, ::testing::Values(256));
 
 /// Seams that are cut at random, one after the other, under a stream of proposals.
-void run_random(std::uint64_t seed) {
+struct Exercised {
+  std::uint64_t duplicates = 0;
+  std::uint64_t resumes = 0;
+};
+void run_random(std::uint64_t seed, Exercised& seen) {
   SCOPED_TRACE("KUILT_TEST_SEED=" + std::to_string(seed));
   Rng rng(seed);
   TinyLog log;
@@ -227,10 +257,8 @@ void run_random(std::uint64_t seed) {
   };
   RaftConfig config;
   config.attempt_timeout = 20ms;
-  config.on_event = [&](const ClientEvent& event) {
-    const bool lost =
-        event.kind == ClientEventKind::disconnected || event.kind == ClientEventKind::refused;
-    if (lost) transport.swap(next_seam());
+  config.on_event = [&](const ClientEvent&) {
+    if (transport.needs_seam()) transport.swap(next_seam());
   };
   constexpr std::size_t commands = 60;
   auto node = RaftNode::start(cluster, transport, storage, config).or_throw();
@@ -246,13 +274,23 @@ void run_random(std::uint64_t seed) {
     calm = true;
   }
   transport.swap(std::make_shared<LogSeam>(log));
-  for (auto& one : asked) EXPECT_TRUE(one.get_for(patience).value());
+  for (auto& one : asked) {
+    const auto outcome = one.get_for(patience).value();
+    EXPECT_TRUE(outcome);
+    if (outcome && outcome->duplicate) ++seen.duplicates;
+  }
   expect_stored(storage, log, commands);
+  seen.resumes += node.status().resumes;
 }
 
 TEST(RandomSeams, TheStorageIsTheLogWhateverBecomesOfItsLinks) {
-  if (const char* seed = std::getenv("KUILT_TEST_SEED")) return run_random(std::stoull(seed));
-  for (std::uint64_t seed = 1; seed <= 25; ++seed) run_random(seed);
+  Exercised seen;
+  if (const char* seed = std::getenv("KUILT_TEST_SEED")) {
+    return run_random(std::stoull(seed), seen);
+  }
+  for (std::uint64_t seed = 1; seed <= 25; ++seed) run_random(seed, seen);
+  EXPECT_GT(seen.duplicates, 20U);
+  EXPECT_GT(seen.resumes, 50U);
 }
 
 }  // namespace
