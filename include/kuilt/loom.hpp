@@ -75,7 +75,7 @@ class KUILT_API Loom {
 /// Errors of `weave` besides: wrong_subprotocol, too_many_clients, origin_refused, stopped.
 class KUILT_API WebSocketLoom final : public Loom {
  public:
-  WebSocketLoom();
+  WebSocketLoom();  ///< Starts its thread.
   WebSocketLoom(WebSocketLoom&&) noexcept;
   WebSocketLoom& operator=(WebSocketLoom&&) noexcept;
   ~WebSocketLoom() override;

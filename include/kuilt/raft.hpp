@@ -111,7 +111,7 @@ class KUILT_API ManagedRaftTransport final : public RaftTransport {
   struct KUILT_LOCAL Impl;
   std::unique_ptr<Impl> impl_;
 };
-
+/// How a node goes about it; each has a preset.
 struct RaftConfig {
   std::string name = {};   ///< As `ClientOptions`. Where a Room has said the hello: the Room's.
   std::string token = {};  ///< The same.
@@ -163,8 +163,8 @@ class KUILT_API RaftNode {
   RaftNode& operator=(RaftNode&&) noexcept;
   ~RaftNode();
 
-  [[nodiscard]] NodeId id() const;
-  [[nodiscard]] RaftNodeStatus status() const;
+  [[nodiscard]] NodeId id() const;              ///< The learner that its configuration names.
+  [[nodiscard]] RaftNodeStatus status() const;  ///< A moment old.
   /// Closes the Seam, stores what has been checked by now, and ends pending calls and observers as
   /// `ClusterClient::stop` does. May be repeated.
   void stop();

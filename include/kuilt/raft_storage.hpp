@@ -40,7 +40,7 @@ class KUILT_API RaftStorage {
 /// Threads: any. Failure: none but a lack of memory: it grows with the room.
 class KUILT_API InMemoryRaftStorage final : public RaftStorage {
  public:
-  InMemoryRaftStorage();
+  InMemoryRaftStorage();  ///< Empty: a node begins at the start.
   ~InMemoryRaftStorage() override;
   Result<std::optional<ResumeToken>> load() override;
   Status append(std::span<const LogEntry> entries, const ResumeToken& through) override;

@@ -35,7 +35,7 @@ struct MemberLeft {
 struct RosterReset {
   Roster roster;
 };
-using RosterEvent = std::variant<MemberJoined, MemberLeft, RosterReset>;
+using RosterEvent = std::variant<MemberJoined, MemberLeft, RosterReset>;  ///< What is told.
 
 /// What a member has said on a channel.
 struct ChannelMessage {
@@ -104,7 +104,7 @@ class KUILT_API Room {
   Room& operator=(Room&&) noexcept;
   ~Room();
 
-  [[nodiscard]] const RoomName& name() const;
+  [[nodiscard]] const RoomName& name() const;  ///< As it was joined.
   /// Who this client is among the members. None, until a server has admitted it to the room.
   [[nodiscard]] PeerId self_id() const;
   /// Who is there, as far as is known: empty, until a server has admitted this client to the room;

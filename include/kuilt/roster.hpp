@@ -33,7 +33,7 @@ class PeerId : public Id<struct PeerIdTag> {
   /// A learner that its caller manages is a node under the id that it has among members.
   constexpr operator NodeId() const { return {high(), low()}; }
 };
-
+/// One who is there; the name is what the servers take them for.
 struct RoomMember {
   PeerId id;
   std::string name;  ///< Who the servers take the member for. Two members may share a name.

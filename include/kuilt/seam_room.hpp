@@ -12,7 +12,7 @@
 #include "kuilt/types.hpp"
 
 namespace kuilt {
-
+/// Of a room over a link of one's own.
 struct SeamRoomOptions {
   RoomName room = {};      ///< Which room's members are met.
   std::string token = {};  ///< Proves who we are, where servers require a proof.
@@ -34,7 +34,7 @@ struct SeamRoomOptions {
 /// with the Loom. A link lives for as long as its Room or its raft channel does.
 class KUILT_API SeamRoomFactory {
  public:
-  explicit SeamRoomFactory(Loom& loom);
+  explicit SeamRoomFactory(Loom& loom);  ///< Borrows it.
   SeamRoomFactory(SeamRoomFactory&&) noexcept;
   SeamRoomFactory& operator=(SeamRoomFactory&&) noexcept;
   ~SeamRoomFactory();

@@ -58,7 +58,7 @@ struct Faults {
     return {false, false, false, false, false, false, false, 100};
   }
 };
-
+/// What one run is made of.
 struct SimulationOptions {
   std::uint64_t seed = 1;   ///< Decides everything: the same options give the same run.
   std::size_t servers = 3;  ///< 1 to 7.
@@ -66,7 +66,7 @@ struct SimulationOptions {
   /// Virtual time with faults; then the world heals, and everything has a minute to settle. At
   /// most an hour.
   std::chrono::nanoseconds duration = std::chrono::seconds(10);
-  Faults faults = {};
+  Faults faults = {};                    ///< What may go wrong, and how often.
   std::size_t command_bytes_max = 4096;  ///< 1 to 1 MiB: the cluster's longest command.
   /// Hears every event of the run, a line each. Must not call back.
   std::function<void(const std::string& line)> on_event = {};
@@ -105,7 +105,7 @@ struct KUILT_API Report {
 class KUILT_API SimulatedClient {
  public:
   class KUILT_LOCAL Impl;
-  explicit SimulatedClient(Impl& impl) : impl_(impl) {}
+  explicit SimulatedClient(Impl& impl) : impl_(impl) {}  ///< Made by the simulation.
   SimulatedClient(const SimulatedClient&) = delete;
   SimulatedClient& operator=(const SimulatedClient&) = delete;
 
@@ -149,7 +149,7 @@ class KUILT_API SimulatedClient {
 /// violation.
 class KUILT_API Simulation {
  public:
-  explicit Simulation(SimulationOptions options = {});
+  explicit Simulation(SimulationOptions options = {});  ///< Nothing runs before `run`.
   Simulation(Simulation&&) noexcept;
   Simulation& operator=(Simulation&&) noexcept;
   ~Simulation();

@@ -14,6 +14,7 @@ namespace kuilt {
 ///
 /// Threads: a value.
 struct VoterMesh {
+  /// One server of the set.
   struct Voter {
     std::string name;
     NodeId id;
