@@ -109,7 +109,7 @@ TEST(ExitStatus, IsWhatTheTableSays) {
 TEST(ExitStatus, EveryCommandIsInTheTable) {
   // They start servers of their own, for seconds: dev_test.cpp and tests/bench do that.
   std::set<std::string> done_elsewhere = {"kuilt dev", "kuilt bench propose", "kuilt bench fanout",
-                                          "kuilt check perf"};
+                                          "kuilt bench rooms", "kuilt check perf"};
   std::set<std::string> succeed;
   for (const Row& row : rows) {
     if (row.status != 0 || row.words.empty()) continue;

@@ -57,7 +57,7 @@ class Compiler:
 
     def build(self, name, block, program):
         self.run(f'#line {block.line} "{name}"\n{block.text}', "-o", str(program),
-                 f"-L{self.library}", "-lkuilt", f"-Wl,-rpath,{self.library}")
+                 f"-L{self.library}", "-lkuilt-testing", "-lkuilt", f"-Wl,-rpath,{self.library}")
 
 
 @dataclass
