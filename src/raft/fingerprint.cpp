@@ -1,6 +1,6 @@
 // fingerprint.cpp: everything that decides a core's future, as text. Instants are written relative
-// to the step that ran last, and the random state is left out, so that the exhaustive checker
-// recognises a state that it has seen before.
+// to the step that ran last, and the random state is left out, so that a checker recognises a state
+// that it has seen before.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -9,11 +9,11 @@
 #include "raft/core.hpp"
 
 namespace kuilt::raft {
-namespace {
 
-class Text {
+class Core::Text {
  public:
-  explicit Text(Instant now) : now_(now) {}
+  /// With an empty `order` members are written by their ids, and time as it is.
+  Text(Instant now, std::span<const NodeId> order) : now_(now), order_(order) {}
 
   Text& operator<<(std::uint64_t value) { return put(std::to_string(value)); }
   Text& operator<<(std::string_view word) { return put(word); }
@@ -21,21 +21,25 @@ class Text {
   Text& operator<<(Number<Tag> number) {
     return *this << number.value();
   }
-  template <class Tag>
-  Text& operator<<(Id<Tag> id) {
-    return put(id.text());
+  Text& operator<<(NodeId id) {
+    const auto place = std::ranges::find(order_, id);
+    if (place == order_.end()) return put(id.text());
+    return *this << static_cast<std::uint64_t>(place - order_.begin());
   }
+  Text& operator<<(BootId id) { return put(id.text()); }
   Text& operator<<(Position at) { return *this << at.index << at.term; }
   // What is over is over, however long ago.
-  Text& deadline(Instant at) {
-    return put(std::to_string(std::max(at - now_, Duration(0)).count()));
-  }
-  Text& age_up_to(Instant since, Duration limit) {
-    return put(std::to_string(std::min(now_ - since, limit).count()));
-  }
+  Text& deadline(Instant at) { return rest(at - now_); }
+  Text& age_up_to(Instant since, Duration limit) { return rest(since + limit - now_); }
+
+  [[nodiscard]] std::span<const NodeId> order() const { return order_; }
   [[nodiscard]] std::string take() { return std::move(text_); }
 
  private:
+  Text& rest(Duration left) {
+    if (!order_.empty()) return put(left > Duration(0) ? "-" : "over");
+    return put(std::to_string(std::max(left, Duration(0)).count()));
+  }
   Text& put(std::string_view word) {
     text_ += word;
     text_ += ' ';
@@ -43,10 +47,14 @@ class Text {
   }
 
   Instant now_;
+  std::span<const NodeId> order_;
   std::string text_;
 };
 
-void describe(Text& text, const Progress& progress, const Options& options) {
+namespace {
+
+template <class Text>
+void describe_progress(Text& text, const Progress& progress, const Options& options) {
   text << progress.match() << progress.next()
        << std::string_view(progress.probing() ? "probe" : "replicate");
   text << progress.boot() << progress.loading().value_or(Index(0));
@@ -64,7 +72,19 @@ void describe(Text& text, const Progress& progress, const Options& options) {
 }  // namespace
 
 std::string Core::fingerprint() const {
-  Text text(now_);
+  Text text(now_, {});
+  describe(text);
+  return text.take();
+}
+
+std::string Core::fingerprint_without_timers(std::span<const NodeId> order) const {
+  KUILT_CHECK(order.size() == peers_.size());
+  Text text(now_, order);
+  describe(text);
+  return text.take();
+}
+
+void Core::describe(Text& text) const {
   text << self() << hard_.term << hard_.vote << name_of(role_);
   text << "log" << log_.base();
   for (const TermRange& range : log_.terms()) text << range.first << range.term;
@@ -73,19 +93,26 @@ std::string Core::fingerprint() const {
     const Entry& entry = log_.entry_at(i);
     text << static_cast<std::uint64_t>(entry.kind) << entry.cost() << entry.stored.text();
   }
-  text << "disk" << (durability_.done(hard_write_) ? WriteSeq(0) : hard_write_);
-  for (const Durability::Unfinished& write : durability_.unfinished()) {
-    text << write.seq << write.last;
-  }
+  // Writes are written by their place among the unfinished: how many came before decides nothing.
+  const auto& unfinished = durability_.unfinished();
+  const auto holds_hard = [&](const auto& write) { return write.seq <= hard_write_; };
+  text << "disk" << static_cast<std::uint64_t>(std::ranges::count_if(unfinished, holds_hard));
+  for (const Durability::Unfinished& write : unfinished) text << write.last;
   text << "leader" << leader_.value_or(NodeId());
   if (leader_heard_) text.age_up_to(*leader_heard_, options_.election_timeout_min);
-  for (const Peer& peer : peers_) {
-    text << std::uint64_t{peer.granted} << std::uint64_t{peer.pre_granted};
+  std::vector<const Peer*> peers;
+  for (const Peer& peer : peers_) peers.push_back(&peer);
+  const auto place = [&](const Peer* peer) { return std::ranges::find(text.order(), peer->id); };
+  std::ranges::stable_sort(peers, {}, place);
+  for (const Peer* peer : peers) {
+    text << std::uint64_t{peer->granted} << std::uint64_t{peer->pre_granted};
   }
-  if (role_ != Role::leader) return text.deadline(election_due_).take();
+  if (role_ != Role::leader) {
+    text.deadline(election_due_);
+    return;
+  }
   text.deadline(heartbeat_due_) << round_;
-  for (const Peer& peer : peers_) describe(text, peer.progress, options_);
-  return text.take();
+  for (const Peer* peer : peers) describe_progress(text, peer->progress, options_);
 }
 
 }  // namespace kuilt::raft

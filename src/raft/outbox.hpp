@@ -18,6 +18,8 @@ class Outbox {
   /// The disk is done through `seq`. Returns what may leave now, in the order it was put.
   std::vector<Outgoing> written(WriteSeq seq);
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+  /// What waits, in the order it was put.
+  [[nodiscard]] const std::vector<Outgoing>& held() const { return waiting_; }
 
  private:
   WriteSeq durable_;
