@@ -245,6 +245,7 @@ def main(binary_dir, compiler_command, *names):
                 lambda p: complaint_about(str(p.relative_to(ROOT)), p.read_text(), *means),
                 paths)))
         failed += [] if names else references.metrics_that_lack_words()
+        failed += [] if names else references.known_bugs_without_a_line()
     print("\n".join(failed) or "all true")
     return 1 if failed else 0
 

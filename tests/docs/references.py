@@ -32,6 +32,19 @@ def complaint_about(path, text, tests):
     return ""
 
 
+def known_bugs_without_a_line():
+    """docs/known-bugs.md has one line for each, and each says something."""
+    lines = re.findall(r"^\| ([BK]\d+) \| [^|]+ \| ([^|]*) \|$",
+                       (ROOT / "docs/known-bugs.md").read_text(), re.MULTILINE)
+    numbers = [number for number, _ in lines]
+    wanted = [f"B{i}" for i in range(1, 88)] + [f"K{i}" for i in range(1, 73)]
+    says_something = re.compile(r"`\w+\.\w+`|\]\(|Waits for \w+|Cannot be: \w+")
+    return [f"docs/known-bugs.md: {number} has {numbers.count(number)} lines"
+            for number in wanted if numbers.count(number) != 1] + \
+        [f"docs/known-bugs.md: {number} names no test and no reason"
+         for number, here in lines if not says_something.search(here)]
+
+
 def metrics_that_lack_words():
     """What /metrics serves and docs/operations.md says nothing of, and the other way round."""
     served = set(re.findall(r'"(kuilt_\w+)"', (ROOT / "src/server/metrics.cpp").read_text()))
