@@ -16,6 +16,7 @@
 #include <gmock/gmock.h>
 
 #include "kuilt/detail/check.hpp"
+#include "tests/await.hpp"
 #include "tests/cli/process.hpp"
 
 namespace kuilt::cli {
@@ -90,11 +91,7 @@ class DevOnATerminal : public testing::Test {
   [[nodiscard]] std::string terminal_name() const { return ::ptsname(screen_); }
   /// Whether none of the servers answers any more, now or soon.
   [[nodiscard]] bool servers_end() const {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (run({"status"}).status != 3) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-    }
-    return true;
+    return comes_true([this] { return run({"status"}).status == 3; }, patience);
   }
   [[nodiscard]] const std::string& shown() const { return shown_; }
 

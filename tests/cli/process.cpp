@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "kuilt/detail/check.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt::cli {
 namespace {
@@ -52,12 +53,7 @@ TemporaryFolder::~TemporaryFolder() {
 
 bool await(const std::function<bool()>& condition, std::chrono::seconds patience) {
   constexpr auto look_interval = std::chrono::milliseconds(5);
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(look_interval);
-  }
-  return true;
+  return comes_true(condition, patience, look_interval);
 }
 
 Process::Process(std::vector<std::string> arguments, std::vector<std::string> variables,

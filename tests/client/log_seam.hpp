@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kuilt/raft.hpp"
+#include "tests/await.hpp"
 #include "tests/client/tiny_server.hpp"
 
 namespace kuilt::testing {
@@ -188,14 +189,6 @@ inline std::vector<std::string> stored_in(RaftStorage& storage) {
     texts.emplace_back(entry.command.text());
   }
   return texts;
-}
-
-/// Waits, with an end to its patience.
-template <class Condition>
-bool comes_true(Condition condition) {
-  const auto end = std::chrono::steady_clock::now() + 20s;  // Far more than anything here takes.
-  while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
-  return condition();
 }
 
 /// Receives the events of a node, on whatever thread they come.

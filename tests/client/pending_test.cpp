@@ -21,6 +21,7 @@
 
 #include "kuilt/asio.hpp"
 #include "kuilt/client.hpp"
+#include "tests/await.hpp"
 #include "tests/client/tiny_server.hpp"
 
 namespace kuilt::testing {
@@ -83,12 +84,6 @@ class Pendings : public ::testing::Test {
   }
   static ClusterClient connect_to(const TinyServer& server, ClientOptions options = {}) {
     return ClusterClient::connect({server.url()}, std::move(options)).or_throw();
-  }
-  template <class Condition>
-  static bool comes_true(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
-    return condition();
   }
 
   TinyLog log_;

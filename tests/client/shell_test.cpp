@@ -3,19 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/await.hpp"
 #include "tests/client/tiny_server.hpp"
 
 namespace kuilt::testing {
 namespace {
 
 constexpr auto patience = 20s;  // Far more than anything here takes.
-
-template <class Condition>
-bool comes_true(Condition condition) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
-  return condition();
-}
 
 /// A client of one server that has committed one entry.
 struct Shells : ::testing::Test {

@@ -15,6 +15,13 @@ constexpr std::uint64_t ann = 1;
 constexpr std::uint64_t bob = 2;
 constexpr std::uint64_t cat = 3;
 
+/// Both are in the room "chess", on these servers, and have been told so.
+void let_ann_and_bob_meet(RoomWorld& world, const std::string& hers, const std::string& his) {
+  world.join(hers, ann, "ann", "chess");
+  world.join(his, bob, "bob", "chess");
+  for (const std::uint64_t link : {ann, bob}) std::ignore = world.told(link);
+}
+
 TEST(Rooms, ANewcomerIsToldOfEverybodyAndTheOthersOfTheNewcomer) {
   RoomWorld world(1);
   world.join("a", ann, "ann", "chess");
@@ -52,9 +59,7 @@ TEST(Rooms, TheRosterIsThatOfAllServers) {
 
 TEST(Rooms, WhoLeavesIsGoneAtOnceOnAllServers) {
   RoomWorld world(2);
-  world.join("a", ann, "ann", "chess");
-  world.join("b", bob, "bob", "chess");
-  std::ignore = world.told(bob);
+  let_ann_and_bob_meet(world, "a", "b");
 
   world.leave("a", ann, "chess");
 
@@ -75,9 +80,7 @@ TEST(Rooms, ARoomWithoutMembersIsNoMore) {
 
 TEST(Rooms, WhoLosesTheLinkStaysForTheGraceAndNoLonger) {
   RoomWorld world(2);
-  world.join("a", ann, "ann", "chess");
-  world.join("b", bob, "bob", "chess");
-  std::ignore = world.told(bob);
+  let_ann_and_bob_meet(world, "a", "b");
 
   world.tear("a", ann);
   world.pass(1900ms);
@@ -90,9 +93,7 @@ TEST(Rooms, WhoLosesTheLinkStaysForTheGraceAndNoLonger) {
 
 TEST(Rooms, AFailoverIsNoLeavingAndNoJoining) {
   RoomWorld world(3);
-  world.join("a", ann, "ann", "chess");
-  world.join("c", bob, "bob", "chess");
-  std::ignore = world.told(bob);
+  let_ann_and_bob_meet(world, "a", "c");
 
   world.kill("a");
   world.pass(500ms);
@@ -106,9 +107,7 @@ TEST(Rooms, AFailoverIsNoLeavingAndNoJoining) {
 
 TEST(Rooms, AReturnToTheSameServerWithinTheGraceIsNotSeen) {
   RoomWorld world(1);
-  world.join("a", ann, "ann", "chess");
-  world.join("a", bob, "bob", "chess");
-  std::ignore = world.told(bob);
+  let_ann_and_bob_meet(world, "a", "a");
 
   world.tear("a", ann);
   world.pass(1s);
@@ -121,9 +120,7 @@ TEST(Rooms, AReturnToTheSameServerWithinTheGraceIsNotSeen) {
 
 TEST(Rooms, ALostServerTakesItsMembersWithItAfterTheGrace) {
   RoomWorld world(3);
-  world.join("a", ann, "ann", "chess");
-  world.join("b", bob, "bob", "chess");
-  std::ignore = world.told(bob);
+  let_ann_and_bob_meet(world, "a", "b");
 
   world.kill("a");
   world.pass(1900ms);
@@ -292,9 +289,7 @@ TEST(Rooms, WhoSendsTooManyBytesIsToldNowAndThenAndTheOthersGoOn) {
   RoomOptions options;
   options.message_bytes_per_second = 1000;
   RoomWorld world(1, options);
-  world.join("a", ann, "ann", "chess");
-  world.join("a", bob, "bob", "chess");
-  std::ignore = world.told(ann);
+  let_ann_and_bob_meet(world, "a", "a");
 
   for (int i = 0; i < 100; ++i) world.say("a", ann, "chess", std::string(36, 'x'));
   EXPECT_EQ(world.hub("a").counters().messages, 10U);
@@ -313,8 +308,7 @@ TEST(Rooms, ASlowPeerCostsABoundedQueueAndLosesMessagesButNoPresence) {
   options.stream.posts_bytes_max = 10'000;
   options.stream.changes_max = 10;
   RoomWorld world(2, options);
-  world.join("a", ann, "ann", "chess");
-  world.join("b", bob, "bob", "chess");
+  let_ann_and_bob_meet(world, "a", "b");
   world.cut("a", "b");
 
   for (int i = 0; i < 200; ++i) world.say("a", ann, "chess", std::string(936, 'x'));
@@ -391,9 +385,7 @@ TEST(RoomOutlet, ARosterThatWasLeftOutIsAskedForAnew) {
 
 TEST(Rooms, ALinkThatMissedChangesIsToldOfEverybodyAnew) {
   RoomWorld world(1);
-  world.join("a", ann, "ann", "chess");
-  world.join("a", bob, "bob", "chess");
-  std::ignore = world.told(ann);
+  let_ann_and_bob_meet(world, "a", "a");
 
   world.give("a", RoomRefresh{LinkId(ann), "chess"});
   world.give("a", RoomRefresh{LinkId(ann), "go"});

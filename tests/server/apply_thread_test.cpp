@@ -10,6 +10,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "tests/await.hpp"
 #include "wire/entry.hpp"
 
 namespace kuilt::server {
@@ -20,16 +21,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr auto patience = 20s;  // Far more than anything here takes.
-
-template <class Condition>
-bool soon(Condition met) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!met()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
 
 raft::Entry command(std::uint64_t index, const std::string& body) {
   wire::Command made;
@@ -188,14 +179,14 @@ class ApplyThreads : public ::testing::Test {
 
 TEST_F(ApplyThreads, ReplaysTheLogFromItsStartAndGoesOnWithWhatIsCommitted) {
   start();
-  ASSERT_TRUE(soon([this] { return told() == Index(10); }));
+  ASSERT_TRUE(comes_true([this] { return told() == Index(10); }));
   EXPECT_GT(file_.reads, 0);
   const int reads = file_.reads;
 
   commit(11, "c11");
   commit(12, "c12");
 
-  ASSERT_TRUE(soon([this] { return told() == Index(12); }));
+  ASSERT_TRUE(comes_true([this] { return told() == Index(12); }));
   EXPECT_EQ(machine_.seen().size(), 12U);
   EXPECT_EQ(machine_.seen().back(), "c12");
   EXPECT_EQ(results().back(), "12");
@@ -210,12 +201,12 @@ TEST_F(ApplyThreads, WhatIsCommittedAndNotYetOnThisDiskIsWaitedFor) {
   stale.at.term = Term(9);
   file_.put(stale);
   start();
-  ASSERT_TRUE(soon([this] { return file_.reads > 3; }));
+  ASSERT_TRUE(comes_true([this] { return file_.reads > 3; }));
   EXPECT_EQ(told(), Index(10));
 
   file_.put(late);
 
-  ASSERT_TRUE(soon([this] { return told() == Index(11); }));
+  ASSERT_TRUE(comes_true([this] { return told() == Index(11); }));
   EXPECT_EQ(machine_.seen().back(), "c11");
   EXPECT_FALSE(failure());
 }
@@ -223,12 +214,12 @@ TEST_F(ApplyThreads, WhatIsCommittedAndNotYetOnThisDiskIsWaitedFor) {
 TEST_F(ApplyThreads, ACoreThatTakesNothingInStopsItWithinABound) {
   takes_ = false;
   start();
-  ASSERT_TRUE(soon([this] { return told() == Index(10); }));
+  ASSERT_TRUE(comes_true([this] { return told() == Index(10); }));
   // One telling is on its way and never taken; 64 bytes and a digit each gather behind it.
   constexpr std::uint64_t many = 40'000;
   for (std::uint64_t i = 11; i <= many; ++i) commit(i, "c");
   std::size_t before = 0;
-  ASSERT_TRUE(soon([&] {  // It stands still.
+  ASSERT_TRUE(comes_true([&] {  // It stands still.
     std::this_thread::sleep_for(20ms);
     return std::exchange(before, machine_.seen().size()) == machine_.seen().size();
   }));
@@ -241,7 +232,7 @@ TEST_F(ApplyThreads, ACoreThatTakesNothingInStopsItWithinABound) {
   }
   thread_->taken();
 
-  ASSERT_TRUE(soon([&] { return told() == Index(many); }));
+  ASSERT_TRUE(comes_true([&] { return told() == Index(many); }));
   EXPECT_EQ(results().size(), many);
   EXPECT_LT(largest_telling_, many / 2);
 }
@@ -252,7 +243,7 @@ TEST_F(ApplyThreads, AStateMachineThatThrowsEndsItAndNamesTheEntry) {
   commit(12, "throw");
   commit(13, "c13");
 
-  ASSERT_TRUE(soon([this] { return failure().has_value(); }));
+  ASSERT_TRUE(comes_true([this] { return failure().has_value(); }));
   EXPECT_EQ(failure()->code(), ErrorCode::apply_failed);
   EXPECT_EQ(failure()->message(), "apply of entry 12 threw: cannot");
   EXPECT_EQ(machine_.seen().back(), "c11");
@@ -263,7 +254,7 @@ TEST_F(ApplyThreads, WhatIsThrownNeedNotBeAnException) {
   start();
   commit(11, "throw 7");
 
-  ASSERT_TRUE(soon([this] { return failure().has_value(); }));
+  ASSERT_TRUE(comes_true([this] { return failure().has_value(); }));
   EXPECT_THAT(failure()->message(), HasSubstr("entry 11 threw: something that is no"));
 }
 
@@ -272,7 +263,7 @@ TEST_F(ApplyThreads, AResultThatIsTooLargeIsNotToldAndTheNewsSaySo) {
   commit(11, "large");
   commit(12, "c12");
 
-  ASSERT_TRUE(soon([this] { return told() == Index(12); }));
+  ASSERT_TRUE(comes_true([this] { return told() == Index(12); }));
   EXPECT_EQ(results().size(), 11U);
   EXPECT_EQ(results().back(), "11");
   const std::lock_guard lock(mutex_);
@@ -285,7 +276,7 @@ TEST_F(ApplyThreads, QuestionsAreAnsweredInOrderWithTheWordsOfTheStateMachine) {
 
   thread_->ask({question(1, "yes"), question(2, "no"), question(3, "throw")});
 
-  ASSERT_TRUE(soon([this] { return verdicts().size() == 3; }));
+  ASSERT_TRUE(comes_true([this] { return verdicts().size() == 3; }));
   EXPECT_THAT(verdicts(), ElementsAre(std::pair(1, "ok"), std::pair(2, "not from ann"),
                                       std::pair(3, "admit threw: cannot say")));
   EXPECT_FALSE(failure()) << "the server lives";
@@ -294,11 +285,11 @@ TEST_F(ApplyThreads, QuestionsAreAnsweredInOrderWithTheWordsOfTheStateMachine) {
 TEST_F(ApplyThreads, AQuestionWaitsUntilEnoughIsApplied) {
   start();
   thread_->ask({question(1, "yes", Index(10)), question(2, "yes", Index(11))});
-  ASSERT_TRUE(soon([this] { return verdicts().size() == 1; }));
+  ASSERT_TRUE(comes_true([this] { return verdicts().size() == 1; }));
 
   commit(11, "c11");
 
-  ASSERT_TRUE(soon([this] { return verdicts().size() == 2; }));
+  ASSERT_TRUE(comes_true([this] { return verdicts().size() == 2; }));
   EXPECT_EQ(machine_.seen().back(), "c11");
 }
 
@@ -308,7 +299,7 @@ TEST_F(ApplyThreads, QuestionsOfAnEarlierLeadHoldUpNobody) {
 
   thread_->ask({question(2, "yes", Index(10), Term(2))});
 
-  ASSERT_TRUE(soon([this] { return !verdicts().empty(); }));
+  ASSERT_TRUE(comes_true([this] { return !verdicts().empty(); }));
   EXPECT_THAT(verdicts(), ElementsAre(std::pair(2, "ok")));
 }
 

@@ -10,6 +10,7 @@
 
 #include "kuilt/server.hpp"
 #include "server/open.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -35,14 +36,10 @@ class InProcess : public testing::Test {
   }
   /// Waits for a leader that has committed.
   static bool decides_within(const ServerCluster& cluster, std::chrono::seconds patience) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (std::chrono::steady_clock::now() < deadline) {
-      for (const ServerStatus& row : cluster.status()) {
-        if (row.role == "leader" && row.commit == row.last && row.commit > Index(1)) return true;
-      }
-      std::this_thread::yield();
-    }
-    return false;
+    const auto decides = [](const ServerStatus& row) {
+      return row.role == "leader" && row.commit == row.last && row.commit > Index(1);
+    };
+    return comes_true([&] { return std::ranges::any_of(cluster.status(), decides); }, patience);
   }
   static Index committed(const ServerCluster& cluster) {
     Index highest;

@@ -11,6 +11,7 @@
 
 #include "kuilt/raft.hpp"
 #include "kuilt/server.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt {
 namespace {
@@ -23,13 +24,6 @@ constexpr auto patience = 20s;  // Far more than anything here takes.
 PeerId peer(NodeId node) { return {node.high(), node.low()}; }
 
 bool anybody(const Roster& roster) { return !roster.empty(); }
-
-template <class Condition>
-bool comes_true(Condition condition) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
-  return condition();
-}
 
 /// A cluster, and where each of its servers is.
 struct Learners : testing::Test {

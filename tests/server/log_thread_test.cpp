@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "storage/memory_disk.hpp"
+#include "tests/await.hpp"
 #include "tests/storage/log_fixture.hpp"
 
 namespace kuilt::server {
@@ -90,12 +91,6 @@ class LogOnADisk : public testing::Test {
     }
     return true;
   }
-  template <class Condition>
-  static bool within_patience(const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (!condition() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-    return condition();
-  }
   void expect_everything_is_there() {
     const auto log = storage::reopen(disk_, options_);
     ASSERT_TRUE(log) << log.error().message();
@@ -129,7 +124,7 @@ TEST_F(LogOnADisk, AnIdleMarkThatNeedsANewSegmentWaitsForIt) {
   start([](TroubledDisk& disk) { disk.creation_takes = 600ms; });  // The log is idle before that.
   ASSERT_TRUE(write(batches_of_a_segment));
 
-  EXPECT_TRUE(within_patience([&] { return log_->figures().batches > batches_of_a_segment; }));
+  EXPECT_TRUE(comes_true([&] { return log_->figures().batches > batches_of_a_segment; }));
 
   EXPECT_EQ(disk_.list()->size(), 2U);
   log_->stop();

@@ -13,6 +13,7 @@
 #include "storage/posix_directory.hpp"
 #include "storage/posix_disk.hpp"
 #include "storage/wal.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -37,12 +38,7 @@ class OpenNode : public testing::Test {
                      {.on_failed = [](const Error&) {}, .on_news = [](const auto&) {}});
   }
   static bool leads_within(const Node& node, std::chrono::seconds patience) {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (node.status().role == "leader") return true;
-      std::this_thread::yield();
-    }
-    return false;
+    return comes_true([&] { return node.status().role == "leader"; }, patience);
   }
 
   /// The log of `options_`, as a start leaves it that was killed before it bound its directory.

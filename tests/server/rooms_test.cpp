@@ -11,6 +11,7 @@
 #include "kuilt/client.hpp"
 #include "kuilt/detail/overloaded.hpp"
 #include "kuilt/server.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -49,10 +50,7 @@ class Events {
   }
   /// Waits for so many: callbacks run on a thread of their own.
   [[nodiscard]] std::vector<std::string> first(std::size_t count) const {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
-    while (lines().size() < count && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::yield();
-    }
+    EXPECT_TRUE(comes_true([&] { return lines().size() >= count; }));
     return lines();
   }
   [[nodiscard]] std::vector<std::string> lines() const {
@@ -75,6 +73,23 @@ class Rooms : public testing::Test {
     std::vector<std::string> urls;
     for (const std::size_t server : servers) urls.push_back(urls_.at(server));
     return ClusterClient::connect(ClusterEndpoints(std::move(urls)), options).or_throw();
+  }
+
+  struct Two {
+    ClusterClient ann;
+    ClusterClient bob;
+    Room room_of_ann;
+    Room room_of_bob;
+  };
+  /// Clients of these servers that are in the room "chess", and know of each other.
+  Two let_ann_and_bob_meet(std::vector<std::size_t> hers, std::vector<std::size_t> his) {
+    auto ann = client("ann", std::move(hers));
+    auto bob = client("bob", std::move(his));
+    Room room_of_ann = ann.join("chess").or_throw();
+    Room room_of_bob = bob.join("chess").or_throw();
+    room_of_ann.await_roster(has(2), patience).or_throw();
+    room_of_bob.await_roster(has(2), patience).or_throw();
+    return {std::move(ann), std::move(bob), std::move(room_of_ann), std::move(room_of_bob)};
   }
 
   ServerCluster cluster_ = ServerCluster::in_process({.voters = 3, .directory = ""}).or_throw();
@@ -101,14 +116,9 @@ TEST_F(Rooms, EverybodySeesEverybodyWhicheverServerTheyAreOn) {
 }
 
 TEST_F(Rooms, MessagesGoToOneMemberOrToAllOthers) {
-  auto ann = client("ann", {0});
-  auto bob = client("bob", {1});
-  Room room_of_ann = ann.join("chess").or_throw();
-  Room room_of_bob = bob.join("chess").or_throw();
+  auto [ann, bob, room_of_ann, room_of_bob] = let_ann_and_bob_meet({0}, {1});
   auto chat_of_ann = room_of_ann.channel("chat").or_throw();
   auto chat_of_bob = room_of_bob.channel("chat").or_throw();
-  room_of_ann.await_roster(has(2), patience).or_throw();
-  room_of_bob.await_roster(has(2), patience).or_throw();
 
   chat_of_ann.broadcast("hello").or_throw();
   const auto hello = chat_of_bob.next_for(patience);
@@ -138,11 +148,7 @@ TEST_F(Rooms, WhoDropsTheRoomHasLeftAndMayJoinAgain) {
 }
 
 TEST_F(Rooms, ALostServerTakesItsMembersWithItAfterTheGrace) {
-  auto ann = client("ann", {0});
-  auto bob = client("bob", {1});
-  Room room_of_ann = ann.join("chess").or_throw();
-  Room room_of_bob = bob.join("chess").or_throw();
-  room_of_bob.await_roster(has(2), patience).or_throw();
+  auto [ann, bob, room_of_ann, room_of_bob] = let_ann_and_bob_meet({0}, {1});
   Events events(room_of_bob);
 
   cluster_.stop("a").or_throw();
@@ -154,14 +160,9 @@ TEST_F(Rooms, ALostServerTakesItsMembersWithItAfterTheGrace) {
 }
 
 TEST_F(Rooms, AFailoverIsSeenByNobody) {
-  auto ann = client("ann", {0, 2});
-  auto bob = client("bob", {1});
-  Room room_of_ann = ann.join("chess").or_throw();
-  Room room_of_bob = bob.join("chess").or_throw();
+  auto [ann, bob, room_of_ann, room_of_bob] = let_ann_and_bob_meet({0, 2}, {1});
   auto chat_of_bob = room_of_bob.channel("chat").or_throw();
   auto chat_of_ann = room_of_ann.channel("chat").or_throw();
-  room_of_bob.await_roster(has(2), patience).or_throw();
-  room_of_ann.await_roster(has(2), patience).or_throw();
   const PeerId before = room_of_ann.self_id();
   Events of_ann(room_of_ann);
   Events of_bob(room_of_bob);
