@@ -51,8 +51,8 @@ struct ServerOptions {
   Duration founding_timeout = std::chrono::seconds(0);    ///< 0: waits for the others for ever.
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  ///< Of one file of the log.
   /// Told of what an operator wants to know, a line each: whom founding waits for, peers that were
-  /// refused, a disk that is filling up, who leads. Called on library threads, one at a time; must
-  /// not call back.
+  /// refused, a disk that has less than 1 GiB left, who leads. Called on library threads, one at a
+  /// time; must not call back.
   std::function<void(const std::string&)> on_news = {};
 };
 

@@ -17,6 +17,7 @@ AdminReply health(const Node& node) {
 }
 
 AdminReply readiness(const Node& node) {
+  if (const AdminReply sick = health(node); sick.status != 200) return sick;
   if (node.is_ready()) return plain(200, "ready\n");
   return plain(503, "not ready: no leader is known, or the server drains\n");
 }

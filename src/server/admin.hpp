@@ -14,8 +14,8 @@
 
 namespace kuilt::server {
 
-/// `/healthz` (the process lives and its disk has not failed), `/readyz` (a leader is known and it
-/// does not drain), `/metrics`, `/status`.
+/// `/healthz` (the process lives and its disk has not failed), `/readyz` (that, a leader
+/// is known, and it does not drain), `/metrics`, `/status`.
 ///
 /// Threads: one of its own. Ownership: borrows the node, which outlives it.
 class Admin {

@@ -22,4 +22,18 @@ std::optional<DiskUsage> disk_usage(const std::string& data) {
   return usage;
 }
 
+std::optional<std::string> DiskWatch::look(std::uint64_t free_bytes) {
+  const std::string free = std::to_string(free_bytes >> 20U) + " MiB are free";
+  if (!is_low_ && free_bytes < low_bytes) {
+    is_low_ = true;
+    return "the disk is filling up: " + free +
+           "; a server whose log has no room stops by itself (disk_full): make room";
+  }
+  if (is_low_ && free_bytes >= enough_bytes) {
+    is_low_ = false;
+    return "the disk has room again: " + free;
+  }
+  return std::nullopt;
+}
+
 }  // namespace kuilt::server

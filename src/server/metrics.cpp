@@ -33,12 +33,10 @@ class Families {
   void counter(const char* name, const char* help, Value value) {
     add(name, help, MetricType::Counter, static_cast<double>(value));
   }
-  void refusals(const std::map<std::string, std::uint64_t>& by_name) {
-    MetricFamily family{"kuilt_peer_messages_refused_total",
-                        "Messages of other servers that were not obeyed, by reason",
-                        MetricType::Counter,
-                        {}};
-    for (const auto& [reason, count] : by_name) {
+  void by_reason(const char* name, const char* help,
+                 const std::map<std::string, std::uint64_t>& counts) {
+    MetricFamily family{name, help, MetricType::Counter, {}};
+    for (const auto& [reason, count] : counts) {
       auto metric = with_value(MetricType::Counter, static_cast<double>(count));
       metric.label = {{"reason", reason}};
       family.metric.push_back(std::move(metric));
@@ -87,7 +85,9 @@ void add_core(Families& out, const CoreView& view) {
               counted.asked);
   out.counter("kuilt_not_admitted_total", "Of these, not admitted", counted.not_admitted);
   out.counter("kuilt_refused_busy_total", "Proposals refused as busy", counted.refused_busy);
-  out.refusals(counted.refused_peer_messages);
+  out.by_reason("kuilt_peer_messages_refused_total",
+                "Messages of other servers that were not obeyed, by reason",
+                counted.refused_peer_messages);
 }
 
 void add_log(Families& out, const LogThread::Figures& log) {
@@ -149,6 +149,9 @@ std::string metrics_text(const Node& node) {
               applied->value());
   }
   out.gauge("kuilt_peers_linked", "Links to other servers", node.status().peers_linked);
+  out.by_reason("kuilt_peers_refused_total",
+                "Links between servers that one of the two refused, by reason",
+                node.peer_refusals());
   return out.text();
 }
 

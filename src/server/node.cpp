@@ -38,6 +38,8 @@ std::vector<NodeId> others(const Facts& facts) {
 // Enough for a window of answers and one feed frame; what a slow reader may pin at most.
 constexpr std::size_t client_outbox_bytes_max = std::size_t{4} << 20;
 
+constexpr Duration disk_look_interval = std::chrono::seconds(10);
+
 }  // namespace
 
 Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
@@ -46,13 +48,13 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
       directory_(std::move(parts.directory)),
       disk_(std::move(parts.disk)),
       on_failed_(std::move(on_failed)),
+      on_news_(std::move(parts.on_news)),
       core_(machine_options(options_, parts.state_machine != nullptr),
             std::move(parts.boots.machine), random_seed()),
       rooms_(cluster::RoomOptions{}, others(facts_), random_seed()),
       log_(
           *disk_, std::move(parts.wal),
-          [this](Result<raft::WriteSeq> written) { on_written(std::move(written)); },
-          parts.on_news),
+          [this](Result<raft::WriteSeq> written) { on_written(std::move(written)); }, on_news_),
       reads_(log_),
       committed_(std::make_shared<CommittedLog>(log_, parts.boots.feed)) {
   start_shards(parts.boots.feed);
@@ -90,8 +92,20 @@ void Node::on_peer(PeerEvent& event) {
 }
 
 void Node::on_written(Result<raft::WriteSeq> written) {
-  if (written) return core_.put(raft::Written{*written});
-  fail(written.error(), "the disk");
+  if (!written) return fail(written.error(), "the disk");
+  core_.put(raft::Written{*written});
+  look_at_disk();
+}
+
+// Here, for the log grows by writes alone; and so rarely that no write waits for it.
+void Node::look_at_disk() {
+  if (now() - disk_looked_at_ < disk_look_interval) return;
+  disk_looked_at_ = now();
+  const auto usage = disk();
+  if (!usage) return;
+  if (const auto news = disk_watch_.look(usage->free_bytes)) {
+    on_news_(options_.data + ": " + *news);
+  }
 }
 
 // Rule 12, and the same for a state that nobody may trust: such a server neither leads nor answers;
@@ -102,6 +116,7 @@ void Node::fail(const Error& error, const std::string& what) {
     if (!failure_.empty()) return;
     failure_ = error.message();
   }
+  failed_ = true;
   core_.halt();
   for (const auto& shard : shards_) {
     shard->drain({.code = ErrorCode::stopped,
@@ -119,7 +134,7 @@ void Node::start_applying(NodeParts& parts) {
       ApplyThread::Events{
           .to_core = [this](cluster::Input input) { core_.put(std::move(input)); },
           .on_failed = [this](const Error& error) { fail(error, "the state machine"); },
-          .on_news = std::move(parts.on_news)});
+          .on_news = on_news_});
 }
 
 void Node::start_rooms() {
@@ -283,14 +298,23 @@ ShardFigures Node::shard_figures() const {
   return sum;
 }
 
-bool Node::is_ready() const { return !draining_ && core_.view().leader.has_value(); }
+bool Node::is_ready() const { return !draining_ && core_view().leader.has_value(); }
+
+// One that has stopped by itself hears of no election any more: what it knew last is no news.
+CoreView Node::core_view() const {
+  CoreView view = core_.view();
+  if (!failed_) return view;
+  view.role = raft::Role::follower;
+  view.leader.reset();
+  return view;
+}
 
 std::optional<Index> Node::applied() const {
   return apply_ ? std::optional(apply_->applied()) : std::nullopt;
 }
 
 ServerStatus Node::status() const {
-  const CoreView view = core_.view();
+  const CoreView view = core_view();
   const raft::Member* leader = view.leader ? facts_.configuration.find(*view.leader) : nullptr;
   const auto voters =
       std::count_if(facts_.configuration.members.begin(), facts_.configuration.members.end(),

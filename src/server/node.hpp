@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,13 +61,17 @@ class Node {
   [[nodiscard]] ServerStatus status() const;
   /// "ws://host:port" of each listener, once clients are admitted; or what is advertised.
   [[nodiscard]] std::vector<std::string> client_urls() const;
-  [[nodiscard]] CoreView core_view() const { return core_.view(); }
+  [[nodiscard]] CoreView core_view() const;
   [[nodiscard]] LogThread::Figures log_figures() const { return log_.figures(); }
   [[nodiscard]] ShardFigures shard_figures() const;  ///< Of all shards together.
   /// Nothing, if the log is in memory.
   [[nodiscard]] std::optional<DiskUsage> disk() const { return disk_usage(options_.data); }
   [[nodiscard]] RoomFigures room_figures() const { return rooms_.figures(); }
-  [[nodiscard]] bool is_ready() const;  ///< Has a leader, and is not draining.
+  [[nodiscard]] std::map<std::string, std::uint64_t> peer_refusals() const {
+    return peers_->refusals();
+  }
+  /// Has a leader, is not draining, and has not stopped by itself.
+  [[nodiscard]] bool is_ready() const;
   /// By the state machine; unset without one.
   [[nodiscard]] std::optional<Index> applied() const;
   [[nodiscard]] std::shared_ptr<CommittedLog> committed_log() const { return committed_; }
@@ -74,6 +79,7 @@ class Node {
  private:
   void on_peer(PeerEvent& event);
   void on_written(Result<raft::WriteSeq> written);
+  void look_at_disk();
   void fail(const Error& error, const std::string& what);
   void start_applying(NodeParts& parts);
   void start_shards(const cluster::FeedBoot& boot);
@@ -88,12 +94,16 @@ class Node {
   std::shared_ptr<void> directory_;
   std::shared_ptr<storage::Disk> disk_;
   std::function<void(const Error&)> on_failed_;
+  std::function<void(const std::string&)> on_news_;
   std::atomic<bool> draining_ = false;
+  std::atomic<bool> failed_ = false;
   mutable std::mutex failure_mutex_;
   std::string failure_;
   LinkRegistry registry_;
   CoreThread core_;
   RoomsThread rooms_;
+  DiskWatch disk_watch_;      // Of the log thread.
+  Instant disk_looked_at_{};  // The same.
   LogThread log_;
   ReadThread reads_;
   std::shared_ptr<CommittedLog> committed_;

@@ -46,7 +46,7 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
     note_refusal(error.code());
     send(wire::PeerGoodbye{error.code(), error.message()});
     seam_->close(close_policy, std::string(name_of(error.code())));
-    owner_.events_.on_refused(peer_ ? peer_->name : seam_->remote(), error);
+    owner_.refused(peer_ ? peer_->name : seam_->remote(), error);
   }
   void close() { seam_->close(close_going_away, "replaced"); }
   void abort() { seam_->abort(); }
@@ -65,8 +65,8 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
     if (!message) return refuse(message.error());
     if (const auto* goodbye = std::get_if<wire::PeerGoodbye>(&*message)) {
       note_refusal(goodbye->code);
-      owner_.events_.on_refused(peer_ ? peer_->name : dialed_,
-                                Error(goodbye->code, "the other server says: " + goodbye->message));
+      owner_.refused(peer_ ? peer_->name : dialed_,
+                     Error(goodbye->code, "the other server says: " + goodbye->message));
       return seam_->abort();
     }
     if (proven_) return owner_.events_.on_message(peer_->node, *std::move(message));
@@ -292,6 +292,19 @@ void PeerLinks::over(const std::shared_ptr<Link>& link) {
   const auto spread = static_cast<std::uint64_t>(backoff.count());
   dial_soon(link->dialed(),
             backoff / 2 + Duration(static_cast<Duration::rep>(jitter_.below(spread))));
+}
+
+void PeerLinks::refused(const std::string& peer, const Error& error) {
+  {
+    const std::lock_guard lock(refusals_mutex_);
+    refusals_[std::string(name_of(error.code()))] += 1;
+  }
+  events_.on_refused(peer, error);
+}
+
+std::map<std::string, std::uint64_t> PeerLinks::refusals() const {
+  const std::lock_guard lock(refusals_mutex_);
+  return refusals_;
 }
 
 wire::PeerHello PeerLinks::hello() const {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -78,6 +79,8 @@ class PeerLinks {
   void send(NodeId to, wire::PeerMessage message);
   void send(std::vector<cluster::PeerSend> messages);
   [[nodiscard]] std::size_t linked() const { return linked_; }
+  /// How often one side has refused the other so far, by the name of the error.
+  [[nodiscard]] std::map<std::string, std::uint64_t> refusals() const;
   [[nodiscard]] std::string address() const;
 
  private:
@@ -102,6 +105,7 @@ class PeerLinks {
   void adopt(const std::shared_ptr<transport::Seam>& seam, const std::string& dialed);
   Status up(const std::shared_ptr<Link>& link);
   void over(const std::shared_ptr<Link>& link);
+  void refused(const std::string& peer, const Error& error);
   [[nodiscard]] wire::PeerHello hello() const;
 
   const PeerLinkOptions options_;
@@ -113,6 +117,8 @@ class PeerLinks {
   std::map<Link*, std::shared_ptr<Link>> links_;  // All, proven or not.
   std::uint64_t epoch_ = 0;                       // Counts changes of identity.
   std::atomic<std::size_t> linked_ = 0;
+  mutable std::mutex refusals_mutex_;
+  std::map<std::string, std::uint64_t> refusals_;  // Guarded by it.
 
   boost::asio::io_context loop_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
@@ -127,6 +133,9 @@ class WebSocketPeers final : public PeerTransport {
   explicit WebSocketPeers(std::shared_ptr<PeerLinks> links) : links_(std::move(links)) {}
   void send(std::vector<cluster::PeerSend> messages) override { links_->send(std::move(messages)); }
   [[nodiscard]] std::size_t linked() const override { return links_->linked(); }
+  [[nodiscard]] std::map<std::string, std::uint64_t> refusals() const override {
+    return links_->refusals();
+  }
 
  private:
   std::shared_ptr<PeerLinks> links_;

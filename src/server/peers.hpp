@@ -36,6 +36,9 @@ class PeerTransport {
   virtual void send(std::vector<cluster::PeerSend> messages) = 0;
   /// Peers with a link now. Any thread.
   [[nodiscard]] virtual std::size_t linked() const = 0;
+  /// How often a peer and this server did not want each other, by the name of the error. Any
+  /// thread.
+  [[nodiscard]] virtual std::map<std::string, std::uint64_t> refusals() const { return {}; }
 };
 
 /// For a cluster of one.

@@ -106,7 +106,8 @@ TEST_F(FullDisk, StopsTheServerByNameAndNothingIsLostOrRepeatedOnceThereIsRoom) 
   std::optional<int> status;
   while (!(status = cluster_.ended(0)) && proposer.proposed().size() < 400) proposer.propose_one();
   EXPECT_EQ(status, 7);
-  EXPECT_THAT(log(), AllOf(HasSubstr("stopping: "), names_the_file_and_its_size()));
+  EXPECT_THAT(log(), AllOf(HasSubstr("the disk is filling up: "), HasSubstr("stopping: "),
+                           names_the_file_and_its_size()));
   const std::size_t in_time = proposer.acknowledged();
 
   cluster_.start(0).or_throw();

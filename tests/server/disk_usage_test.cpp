@@ -32,5 +32,21 @@ TEST(DiskUsage, OfALogInMemoryIsNothing) {
   EXPECT_FALSE(disk_usage("/no/such/directory"));
 }
 
+TEST(DiskWatch, TellsOnceThatADiskFillsUpAndOnceThatItHasRoomAgain) {
+  DiskWatch watch;
+  EXPECT_FALSE(watch.look(DiskWatch::low_bytes));
+
+  const auto low = watch.look(DiskWatch::low_bytes - 1);
+
+  ASSERT_TRUE(low);
+  EXPECT_NE(low->find("1023 MiB"), std::string::npos) << *low;
+  EXPECT_NE(low->find("disk_full"), std::string::npos) << *low;
+  EXPECT_FALSE(watch.look(0));
+  EXPECT_FALSE(watch.look(DiskWatch::enough_bytes - 1)) << "near the limit it would tell again";
+  ASSERT_TRUE(watch.look(DiskWatch::enough_bytes));
+  EXPECT_FALSE(watch.look(DiskWatch::low_bytes));
+  EXPECT_TRUE(watch.look(DiskWatch::low_bytes - 1)) << "the next crossing is news again";
+}
+
 }  // namespace
 }  // namespace kuilt::server

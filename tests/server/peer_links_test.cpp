@@ -12,6 +12,7 @@
 #include <gmock/gmock.h>
 
 #include "server/clock.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt::server {
 namespace {
@@ -49,6 +50,7 @@ class End {
     return downs_;
   }
   [[nodiscard]] std::size_t linked() const { return links_.linked(); }
+  [[nodiscard]] std::map<std::string, std::uint64_t> refusals() const { return links_.refusals(); }
 
  private:
   static PeerLinkOptions options() {
@@ -103,6 +105,19 @@ TEST(PeerLinks, WhoIsRefusedWasNeverLinked) {
   EXPECT_EQ(acceptor.downs(), 0) << "who never was up does not go down";
 }
 
+TEST(PeerLinks, RefusalsAreCountedByTheirReasonOnBothSides) {
+  End dialer("a");
+  End acceptor("b", unknown);
+
+  dialer.dial("b", acceptor);
+  dialer.await_refusals(3);
+  acceptor.await_refusals(3);
+
+  EXPECT_GE(dialer.refusals()["unknown_node"], 3U);
+  EXPECT_GE(acceptor.refusals()["unknown_node"], 3U);
+  EXPECT_EQ(dialer.refusals().size(), 1U);
+}
+
 TEST(PeerLinks, WhoseServerIsStillStartingAsksAgainSoon) {
   End dialer("a");
   End acceptor("b", Error(ErrorCode::busy, "still starting"));
@@ -120,12 +135,8 @@ TEST(PeerLinks, WhoIsLetInIsLinkedOnBothSides) {
 
   dialer.dial("b", acceptor);
 
-  const auto deadline = now() + 30s;
-  while ((dialer.linked() != 1 || acceptor.linked() != 1) && now() < deadline) {
-    std::this_thread::yield();
-  }
-  EXPECT_EQ(dialer.linked(), 1U);
-  EXPECT_EQ(acceptor.linked(), 1U);
+  EXPECT_TRUE(comes_true([&] { return dialer.linked() == 1; }));
+  EXPECT_TRUE(comes_true([&] { return acceptor.linked() == 1; }));
 }
 
 }  // namespace

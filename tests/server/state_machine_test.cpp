@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -11,6 +12,8 @@
 
 #include "kuilt/client.hpp"
 #include "kuilt/server.hpp"
+#include "server/open.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt {
 namespace {
@@ -20,16 +23,6 @@ using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
 constexpr auto patience = 20s;  // Far more than anything here takes.
-
-template <class Condition>
-bool soon(Condition met) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!met()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
 
 /// A counter: "add N" returns the sum. It admits nothing else, but to one who is named root.
 class Sum final : public StateMachine {
@@ -110,10 +103,11 @@ TEST_F(ThreeSums, EveryServerAnswersWithTheResultOfTheSameState) {
     }
   }
 
-  EXPECT_TRUE(soon([&] { return all_sums_are(sum); }));
+  EXPECT_TRUE(comes_true([&] { return all_sums_are(sum); }));
   for (const ServerStatus& row : cluster_->status()) {
-    EXPECT_TRUE(soon([&] { return status_of(row.name).applied == status_of(row.name).commit; }))
-        << row.name;
+    EXPECT_TRUE(comes_true([&] {
+      return status_of(row.name).applied == status_of(row.name).commit;
+    })) << row.name;
   }
 }
 
@@ -138,7 +132,7 @@ TEST_F(ThreeSums, AServerWhoseStateMachineThrowsStopsAndTheOthersGoOn) {
 
   EXPECT_EQ(result_of(client, "add 7"), "8");
 
-  ASSERT_TRUE(soon([this] { return !status_of("b").failure.empty(); }));
+  ASSERT_TRUE(comes_true([this] { return !status_of("b").failure.empty(); }));
   EXPECT_THAT(status_of("b").failure, HasSubstr("apply of entry "));
   EXPECT_THAT(status_of("b").failure, HasSubstr(" threw: cannot add 7"));
   EXPECT_EQ(status_of("b").role, "stopped");
@@ -206,20 +200,42 @@ TEST_F(OneSum, AStateMachineThatThrowsAtAnEntryStopsTheServerAgainUntilItIsCorre
     auto client = client_of(server.endpoints().urls().front());
     ASSERT_EQ(result_of(client, "add 1"), "1");
     auto lost = client.propose("add 2");
-    ASSERT_TRUE(soon([&] { return !server.status().front().failure.empty(); }));
+    ASSERT_TRUE(comes_true([&] { return !server.status().front().failure.empty(); }));
     EXPECT_EQ(server.run_until_signal(), 7);
   }
   {
     Sum broken;
     broken.throws_at = "add 2";
     auto server = ServerCluster::open(options(), broken).or_throw();
-    EXPECT_TRUE(soon([&] { return !server.status().front().failure.empty(); }));
+    EXPECT_TRUE(comes_true([&] { return !server.status().front().failure.empty(); }));
   }
   Sum sum;
   auto server = ServerCluster::open(options(), sum).or_throw();
   server.start().or_throw();
   auto client = client_of(server.endpoints().urls().front());
   EXPECT_EQ(result_of(client, "add 4"), "7") << "the entry at which it threw was committed";
+}
+
+TEST_F(OneSum, AServerThatHasStoppedItselfIsNotReadyAndKnowsOfNoLeader) {
+  Sum broken;
+  broken.throws_at = "add 2";
+  std::promise<void> failed;
+  auto node = server::open_node(options(), &broken,
+                                {.on_failed = [&](const Error&) { failed.set_value(); },
+                                 .on_news = [](const std::string&) {}})
+                  .or_throw();
+  node->admit_clients().or_throw();
+  auto client = client_of(node->client_urls().front());
+  ASSERT_EQ(result_of(client, "add 1"), "1");
+  EXPECT_TRUE(node->is_ready());
+  EXPECT_EQ(node->status().leader, "a");
+
+  auto lost = client.propose("add 2");
+
+  ASSERT_EQ(failed.get_future().wait_for(patience), std::future_status::ready);
+  EXPECT_FALSE(node->is_ready());
+  EXPECT_EQ(node->status().leader, "");
+  EXPECT_EQ(node->core_view().role, raft::Role::follower);
 }
 
 }  // namespace
