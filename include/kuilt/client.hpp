@@ -89,11 +89,12 @@ class KUILT_API Observer {
 
   /// Waits for the next piece. Nothing, once the stream has ended: `error()` says why.
   [[nodiscard]] std::optional<Committed> next();
-  /// As `next`, but nothing after `timeout` as well.
+  /// As `next`, but nothing after `timeout` as well. Inside a selector it does not wait.
   [[nodiscard]] std::optional<Committed> next_for(std::chrono::nanoseconds timeout);
   /// Why there will be no more: stopped, history_differs, wrong_cluster, compacted; or what all
   /// servers say against this client or this room (invalid_argument, not_allowed, bad_frame,
-  /// version_unsupported). Nothing, while the stream goes on.
+  /// version_unsupported). Or why the last `next` did not wait: usage (inside a selector; the
+  /// stream goes on). Nothing, while the stream goes on.
   [[nodiscard]] std::optional<Error> error() const;
   /// Where a later observer has to begin so as to see all that comes after the last Advance taken.
   /// Nothing before the first one. Entries taken since then will be seen again.

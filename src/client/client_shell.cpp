@@ -204,7 +204,11 @@ Result<std::shared_ptr<Subscription>> ClientShell::observe(
   auto on_left = [weak = weak_from_this(), room, number] {
     if (const auto shell = weak.lock()) shell->left(room, number);
   };
-  auto subscription = std::make_shared<Subscription>(std::move(on_taken), std::move(on_left));
+  auto subscription = std::make_shared<Subscription>(
+      std::move(on_taken), std::move(on_left), [weak = std::weak_ptr(callbacks_)] {
+        const auto callbacks = weak.lock();
+        return callbacks && callbacks->on_links();
+      });
   rooms_[room] = number;
   gather({client::ObserveCall{room, on_wire(from)},
           std::make_shared<const Observed>(

@@ -41,6 +41,10 @@ std::optional<Committed> Subscription::next(
     std::optional<std::chrono::steady_clock::time_point> deadline) {
   std::unique_lock lock(mutex_);
   const auto ready = [this] { return !items_.empty() || ended_; };
+  // A selector runs there: whatever it waited for would wait for it.
+  const bool waits_in_vain = !ready() && on_links_();
+  would_wait_for_itself_ = waits_in_vain && !deadline;
+  if (waits_in_vain) return std::nullopt;
   if (deadline) {
     changed_.wait_until(lock, *deadline, ready);
   } else {
@@ -63,6 +67,10 @@ std::optional<Committed> Subscription::next(
 std::optional<Error> Subscription::error() const {
   const std::lock_guard lock(mutex_);
   if (!items_.empty()) return std::nullopt;
+  if (would_wait_for_itself_ && !ended_) {
+    return Error(ErrorCode::usage, Effect::none,
+                 "next() inside a selector would hold up what it may wait for; use next_for()");
+  }
   return ended_;
 }
 

@@ -20,9 +20,12 @@ namespace kuilt::detail {
 class Subscription final : public CommittedSource {
  public:
   /// `on_taken` is told, now and then, how many bytes the application has taken; `on_left` that it
-  /// wants no more.
-  Subscription(std::function<void(std::uint64_t)> on_taken, std::function<void()> on_left)
-      : on_taken_(std::move(on_taken)), on_left_(std::move(on_left)) {}
+  /// wants no more. `on_links` says whether it runs on the thread that delivers.
+  Subscription(std::function<void(std::uint64_t)> on_taken, std::function<void()> on_left,
+               std::function<bool()> on_links)
+      : on_taken_(std::move(on_taken)),
+        on_left_(std::move(on_left)),
+        on_links_(std::move(on_links)) {}
 
   void deliver(LogEntry entry, std::uint64_t bytes);
   void advance(ResumeToken token);
@@ -48,12 +51,14 @@ class Subscription final : public CommittedSource {
   std::condition_variable changed_;
   std::deque<Item> items_;
   std::optional<Error> ended_;
+  bool would_wait_for_itself_ = false;  ///< The last `next` would have: it did not wait.
   std::optional<ResumeToken> token_;
   bool taker_sent_ = false;
   bool left_ = false;
   std::uint64_t untold_ = 0;
   std::function<void(std::uint64_t)> on_taken_;
   std::function<void()> on_left_;
+  std::function<bool()> on_links_;
 };
 
 }  // namespace kuilt::detail

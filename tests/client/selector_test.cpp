@@ -166,6 +166,36 @@ TEST(ClusterEndpoints, ASelectorThatWouldWaitForItsOwnThreadIsToldSo) {
   EXPECT_EQ(waiting.get().error().code(), ErrorCode::cancelled);
 }
 
+TEST(ClusterEndpoints, ASelectorThatWouldWaitForTheFeedIsToldSoAndTheFeedGoesOn) {
+  TinyLog log;
+  TinyServer server(log);
+  std::promise<Observer*> made;
+  std::promise<std::vector<std::string>> told;
+  const auto says = [](const std::optional<Error>& error) {
+    return std::string(error ? name_of(error->code()) : "nothing");
+  };
+  kuilt::ClientOptions options;
+  options.selector = [&, asked = false](const EndpointChoice&) mutable -> std::size_t {
+    if (std::exchange(asked, true)) return 0;
+    Observer& seen = *made.get_future().get();
+    EXPECT_FALSE(seen.next());
+    const std::string of_next = says(seen.error());
+    EXPECT_FALSE(seen.next_for(1h));
+    told.set_value({of_next, says(seen.error())});
+    return 0;
+  };
+  auto client = ClusterClient::connect({server.url()}, options).or_throw();
+  auto seen = client.observe(from_start).or_throw();
+  made.set_value(&seen);
+
+  auto answer = told.get_future();
+  ASSERT_EQ(answer.wait_for(patience), std::future_status::ready);
+  EXPECT_THAT(answer.get(), ::testing::ElementsAre("usage", "nothing"));
+  EXPECT_TRUE(client.propose("x").get_for(patience).value());
+  EXPECT_TRUE(seen.next_for(patience));
+  EXPECT_FALSE(seen.error());
+}
+
 TEST(ClusterEndpointsDeath, ASelectorThatThrowsEndsTheProcessWithItsName) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(
