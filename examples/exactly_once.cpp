@@ -14,7 +14,7 @@ int main(int argc, char** argv) {
   const auto settle = [&](kuilt::RequestId id) {
     auto outcome = mine.submit(id).get();
     if (!outcome && outcome.error().code() == kuilt::ErrorCode::session_expired) {
-      mine.renew().or_throw();  // After a week without use. Not while an outcome is lost.
+      mine.renew().or_throw();  // Throws while an outcome is lost: look for it in the log.
       outcome = mine.submit(id).get();
     }
     const bool unknown = !outcome && outcome.error().effect() == kuilt::Effect::unknown;

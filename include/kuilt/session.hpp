@@ -7,7 +7,8 @@
 //                                                        // mine.acknowledge(id)
 //
 // Not to be acknowledged: an outcome that is unknown (submit it again later), session_expired and
-// history_differs (mine.renew(), and submit it again). See examples/exactly_once.cpp.
+// history_differs (mine.renew(), if it lets you, and submit it again). See
+// examples/exactly_once.cpp.
 #pragma once
 
 #include <chrono>
@@ -28,7 +29,7 @@ namespace kuilt {
 /// Where a durable session keeps its file: bytes that only ever grow, or are replaced as a whole.
 /// `ClusterClient::open_session(path)` brings one that keeps them in a file of that name.
 ///
-/// Threads: one call at a time, on the thread that called the session.
+/// Threads: one call at a time, on the thread that called the session or one of the library.
 /// Ownership: the session owns its store, and so does each call under way, whose end may destroy it
 /// on a thread of the client; two sessions must never share what is behind it.
 /// Failure: after any error the session calls nothing but `replace` until that has succeeded.
@@ -57,8 +58,14 @@ class DurableSessionFile;
 /// is said only if every attempt of the id was refused, also those of processes before this one,
 /// and none is under way.
 ///
+/// A session that the cluster does not know (it was not used for days, or was begun on a server
+/// that lagged behind) is replaced by another in the same file before anybody hears of it, if all
+/// that was submitted and not acknowledged is surely not in the log.
+///
 /// Never put an older copy of the file back, nor use two copies of it: ids that it has given out
-/// would be given to other commands, and the cluster would answer those as done.
+/// would be given to other commands. Where the cluster answers such a one as done, the first submit
+/// says request_id_reused if that was known to be committed before; a server that lags behind lets
+/// it pass.
 ///
 /// Threads: calls from any thread, also inside callbacks. Those that write wait for the disk.
 /// Ownership: move-only; may outlive its client, and then submits nothing. Destruction gives up
@@ -92,9 +99,11 @@ class KUILT_API DurableSession {
   /// Proposes what was recorded under `id`; again, if it was before. Before the first time, makes
   /// durable that it was: only then can an outcome be lost.
   /// Errors: as `ClusterClient::propose`; and invalid_argument (no such id), below_floor (it was
-  /// acknowledged), disk_full, io (nothing was sent), history_differs (the cluster was restored to
-  /// another past) and session_expired: see `renew`. Where these two are certain, the command is as
-  /// good as never submitted: renew and submit it, don't acknowledge it.
+  /// acknowledged), disk_full, io (nothing was sent), request_id_reused (the file is an older copy,
+  /// or used twice; the id is another command's: renew, and submit it again), history_differs (the
+  /// cluster was restored to another past) and session_expired (and what was submitted may be in
+  /// the log, or the log is older than the session): see `renew`. Where these two are certain, the
+  /// command is as good as never submitted: renew and submit it, don't acknowledge it.
   Pending<Receipt> submit(RequestId id,
                           std::chrono::nanoseconds deadline = ProposeOptions{}.deadline);
   /// Records under an id of the caller's choice and submits, with one write. Repeating it with the
@@ -111,9 +120,9 @@ class KUILT_API DurableSession {
   /// In order of their ids.
   [[nodiscard]] std::vector<Unfinished> unfinished() const;
 
-  /// After session_expired, which comes when a session has not been used for days, and after
-  /// history_differs: goes on in the same file under a new session, of the history that the cluster
-  /// has now. Commands that are surely not in the log keep their ids.
+  /// After session_expired, history_differs and request_id_reused: goes on in the same file under a
+  /// new session, of the history that the cluster has now. Commands that are surely not in the log
+  /// keep their ids.
   /// Errors: invalid_argument (an id was submitted, and its outcome is lost: find out what became
   /// of it, in the log for example, and acknowledge it first), no_server, stopped,
   /// disk_full, io, usage (inside a callback).

@@ -73,6 +73,7 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
       [&](const LeaveCall& call) { leave_room(call.room, duties); },
       [&](SayCall& call) { say(call, duties); },
       [&](const FreshSession& fresh) { calls_.use(fresh.session); },
+      [&](const FreshKey& fresh) { calls_.use(now, fresh, duties); },
       [&](const Rerouted&) { reroute(now); },
       [&](const Stop&) { stop(duties); },
   };

@@ -126,10 +126,27 @@ void Calls::answer(Instant now, const wire::Answer& answer, std::vector<Duty>& d
   Call& call = entry->second;
   --call.open;
   const auto on_outcome = Overloaded{
-      [&](const wire::CommittedOutcome& committed) { resolve(entry, committed, duties); },
+      [&](const wire::CommittedOutcome& committed) { on_committed(entry, committed, duties); },
       [&](const wire::RefusedOutcome& refused) { on_refused(now, entry, refused, duties); },
   };
   std::visit(on_outcome, answer.outcome);
+}
+
+// What was in the log before a call's first attempt left is not of this call: its owner has given
+// the id out before, and does not know it any more (docs/session-format.md, "an older copy").
+void Calls::on_committed(Entry entry, const wire::CommittedOutcome& committed,
+                         std::vector<Duty>& duties) {
+  const Call& call = entry->second;
+  const bool is_of_another =
+      !call.own && !call.asked.sent_before && committed.at.index <= call.sent_after;
+  if (!is_of_another) return resolve(entry, committed, duties);
+  resolve(entry,
+          Error(ErrorCode::request_id_reused, Effect::none,
+                "entry " + std::to_string(committed.at.index.value()) + " has request id " +
+                    std::to_string(call.id.value()) +
+                    " of this session, and was committed before this command was first sent: " +
+                    "the session is an older copy, or used twice; renew it"),
+          duties);
 }
 
 void Calls::on_refused(Instant now, Entry entry, const wire::RefusedOutcome& refused,
@@ -165,6 +182,15 @@ void Calls::on_expired(Instant now, Entry entry, std::vector<Duty>& duties) {
     call.no_more = false;
     return wait_and_repeat(now, entry->first, call, Duration::zero());
   }
+  // Born on a server that lagged behind, perhaps. A birth that this one has not come to yet may be
+  // of a log that is no more: its owner must hear of that.
+  if (call.asked.renews && call.surely_absent() && call.key.birth <= commit_) {
+    again_.erase(entry->first);
+    call.attempts = 0;
+    call.certain = 0;
+    call.expired = true;
+    return wait_and_repeat(now, entry->first, call, Duration::zero());
+  }
   call.no_more = true;
   call.again_at = Instant::max();
   again_.erase(entry->first);
@@ -190,6 +216,31 @@ void Calls::reopen_session(std::vector<Duty>& duties) {
 
 void Calls::use(SessionId fresh) {
   if (session_.key.session.is_none()) session_.key.session = fresh;
+}
+
+void Calls::use(Instant now, const FreshKey& fresh, std::vector<Duty>& duties) {
+  const auto entry = calls_.find(fresh.call);
+  if (entry == calls_.end() || !entry->second.awaits_key) return;
+  Call& call = entry->second;
+  call.awaits_key = false;
+  if (!fresh.key) return resolve(entry, Error(*call.refusal), duties);
+  if (fresh.key->session == call.key.session) {
+    call.expired = true;
+    return wait_and_repeat(now, entry->first, call, Duration::zero());
+  }
+  call.key = *fresh.key;
+  call.next_birth = Index();
+  queue(entry->first, call);
+}
+
+// Once it has asked, nothing is sent with the key that it has: its owner counts on that.
+void Calls::ask_for_key(CallId id, Call& call, std::vector<Duty>& duties) {
+  again_.erase(id);
+  call.expired = false;
+  call.awaits_key = true;
+  call.again_at = Instant::max();
+  set_alarm(id, call);
+  duties.push_back(NeedKey{id, call.next_birth});
 }
 
 void Calls::wait_and_repeat(Instant now, CallId id, Call& call, Duration asked) {
@@ -266,6 +317,7 @@ std::optional<Instant> Calls::wake_at() const {
 }
 
 void Calls::queue(CallId id, const Call& call) {
+  if (call.awaits_key) return;  // With the key that it has it might be let in after all.
   if (call.own && call.session_number == 0) {
     fresh_.insert(id);
   } else {
@@ -301,6 +353,7 @@ void Calls::resolve(Entry entry, Result<wire::CommittedOutcome> result, std::vec
 
 std::vector<wire::Propose> Calls::send(Instant now, Index commit, std::vector<Duty>& duties) {
   std::vector<wire::Propose> frames;
+  commit_ = commit;
   const std::size_t frame_max =
       limits_.frame_bytes_max == 0
           ? batch_bytes_max
@@ -313,13 +366,18 @@ std::vector<wire::Propose> Calls::send(Instant now, Index commit, std::vector<Du
       resolve(entry, *std::move(error), duties);
       continue;
     }
+    if (call.expired && call.key.birth < std::max(commit, call.next_birth)) {
+      call.next_birth = std::max(commit, call.next_birth);
+      ask_for_key(*id, call, duties);
+      continue;
+    }
     if (call.own && call.session_number == 0) enter_session(call, commit);
     if (frame_bytes + cost(call) > frame_max) {
       frames.emplace_back();
       frame_bytes = 0;
     }
     frame_bytes += cost(call);
-    frames.back().proposals.push_back(attempt(now, *id, call));
+    frames.back().proposals.push_back(attempt(now, *id, call, commit));
   }
   return frames;
 }
@@ -369,13 +427,15 @@ void Calls::enter_session(Call& call, Index commit) {
   session_.next = session_.next.next();
 }
 
-wire::Proposal Calls::attempt(Instant now, CallId id, Call& call) {
+wire::Proposal Calls::attempt(Instant now, CallId id, Call& call, Index commit) {
   again_.erase(id);
   fresh_.erase(id);
   if (!call.charged) {
     call.charged = true;
     window_bytes_ += cost(call);
   }
+  if (call.attempts == 0) call.sent_after = commit;
+  call.expired = false;
   ++call.attempts;
   ++call.open;
   ++attempts_;

@@ -51,6 +51,8 @@ class Calls {
   void stop(std::vector<Duty>& duties);
   /// The secret for a session that was asked for.
   void use(SessionId fresh);
+  /// What a call goes on with that waited for a key.
+  void use(Instant now, const FreshKey& fresh, std::vector<Duty>& duties);
   void answer(Instant now, const wire::Answer& answer, std::vector<Duty>& duties);
 
   /// A new link is in use: its limits hold, and everything unanswered is sent again.
@@ -82,6 +84,10 @@ class Calls {
     unsigned refusals = 0;         ///< In all, for the wait before the next attempt.
     bool charged = false;          ///< Counts in the window.
     bool no_more = false;          ///< A refusal was final; older attempts are still open.
+    bool expired = false;          ///< The last attempt met no such session.
+    bool awaits_key = false;       ///< So it has said; nothing of it is under way.
+    Index next_birth;              ///< Of the session that it has asked for; 0: for none.
+    Index sent_after;              ///< What was committed before its first attempt left.
     std::optional<Error> refusal;  ///< The last.
     Instant again_at = Instant::max();
     Instant alarm = Instant::max();
@@ -99,19 +105,23 @@ class Calls {
   void on_refused(Instant now, Entry entry, const wire::RefusedOutcome& refused,
                   std::vector<Duty>& duties);
   void on_expired(Instant now, Entry entry, std::vector<Duty>& duties);
+  void on_committed(Entry entry, const wire::CommittedOutcome& committed,
+                    std::vector<Duty>& duties);
+  void ask_for_key(CallId id, Call& call, std::vector<Duty>& duties);
   void give_up(Entry entry, std::vector<Duty>& duties);
   void expire(Entry entry, const Situation& situation, std::vector<Duty>& duties);
   void reopen_session(std::vector<Duty>& duties);
   void wait_and_repeat(Instant now, CallId id, Call& call, Duration asked);
   [[nodiscard]] std::optional<CallId> next_to_send() const;
   void enter_session(Call& call, Index commit);
-  [[nodiscard]] wire::Proposal attempt(Instant now, CallId id, Call& call);
+  [[nodiscard]] wire::Proposal attempt(Instant now, CallId id, Call& call, Index commit);
 
   ClientOptions options_;
   Rng rng_;
   OwnSession session_;
   wire::Limits limits_;
   HistoryId history_;  ///< Of the link in use.
+  Index commit_;       ///< Of its server, when something could be sent last.
   std::map<CallId, Call> calls_;
   std::map<std::uint64_t, CallId> numbers_;  ///< Of unanswered attempts on the link in use.
   std::set<CallId> again_;                   ///< To be sent, with an id.

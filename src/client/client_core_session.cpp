@@ -30,11 +30,13 @@ void describe(auto& visitor, wire::Is<CommandSubmitted> auto& m) { visitor.field
 void describe(auto& visitor, wire::Is<CommandAcknowledged> auto& m) {
   visitor.field(1, "id", m.id);
 }
+void describe(auto& visitor, wire::Is<CommandWithdrawn> auto& m) { visitor.field(1, "id", m.id); }
 void describe(auto& visitor, wire::Is<SessionRecord> auto& record) {
   visitor.one_of("record", record, wire::Alternative<SessionBegins>{1, "begins"},
                  wire::Alternative<CommandRecorded>{2, "recorded"},
                  wire::Alternative<CommandSubmitted>{3, "submitted"},
-                 wire::Alternative<CommandAcknowledged>{4, "acknowledged"});
+                 wire::Alternative<CommandAcknowledged>{4, "acknowledged"},
+                 wire::Alternative<CommandWithdrawn>{5, "withdrawn"});
 }
 
 namespace {
@@ -188,6 +190,12 @@ Status DurableSessionState::may_submit(RequestId id) const {
 
 Status DurableSessionState::take(const SessionRecord& record) {
   const auto wrong = [](std::string what) { return Error(ErrorCode::corrupt, std::move(what)); };
+  const auto mark = [&](RequestId id, bool submitted) -> Status {
+    const auto found = unfinished_.find(id);
+    if (found == unfinished_.end()) return wrong("unknown request id " + text(id));
+    found->second.submitted = submitted;
+    return Done{};
+  };
   const auto on_record = Overloaded{
       [&](const SessionBegins&) -> Status { return wrong("a second session begins"); },
       [&](const CommandRecorded& one) -> Status {
@@ -199,12 +207,8 @@ Status DurableSessionState::take(const SessionRecord& record) {
         begins_.last = std::max(begins_.last, one.id);
         return Done{};
       },
-      [&](const CommandSubmitted& one) -> Status {
-        const auto found = unfinished_.find(one.id);
-        if (found == unfinished_.end()) return wrong("unknown request id " + text(one.id));
-        found->second.submitted = true;
-        return Done{};
-      },
+      [&](const CommandSubmitted& one) -> Status { return mark(one.id, true); },
+      [&](const CommandWithdrawn& one) -> Status { return mark(one.id, false); },
       [&](const CommandAcknowledged& one) -> Status {
         const auto found = unfinished_.find(one.id);
         if (found == unfinished_.end()) return wrong("unknown request id " + text(one.id));

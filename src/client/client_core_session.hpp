@@ -32,12 +32,16 @@ struct CommandRecorded {
 struct CommandSubmitted {
   RequestId id;
 };
+/// Every attempt so far was refused for certain: as if none had left.
+struct CommandWithdrawn {
+  RequestId id;
+};
 /// The application has written down what became of it.
 struct CommandAcknowledged {
   RequestId id;
 };
-using SessionRecord =
-    std::variant<SessionBegins, CommandRecorded, CommandSubmitted, CommandAcknowledged>;
+using SessionRecord = std::variant<SessionBegins, CommandRecorded, CommandSubmitted,
+                                   CommandAcknowledged, CommandWithdrawn>;
 
 /// What was recorded, and what became of it: a function of the records taken.
 ///

@@ -81,6 +81,7 @@ struct ProposeCall {
   RequestId floor;
   HistoryId history{};       ///< Servers of another one are not asked. None: whatever they have.
   bool sent_before = false;  ///< An attempt of an earlier call, or process, may be in the log.
+  bool renews = false;  ///< Its owner can bring a key of a session that is born later (`NeedKey`).
 };
 struct CancelCall {
   CallId call;
@@ -114,13 +115,19 @@ struct SayCall {
 struct FreshSession {
   SessionId session;
 };
+/// Answers a NeedKey: what the call goes on with. The key that it has: to be asked again later.
+/// None: it ends.
+struct FreshKey {
+  CallId call;
+  std::optional<SessionKey> key;
+};
 /// The endpoints lead elsewhere from now on: what was learnt of them is void, and they are dialed
 /// without a wait.
 struct Rerouted {};
 struct Stop {};
-using Input =
-    std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall, ObserveCall,
-                 UnobserveCall, Taken, JoinCall, LeaveCall, SayCall, FreshSession, Rerouted, Stop>;
+using Input = std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall,
+                           ObserveCall, UnobserveCall, Taken, JoinCall, LeaveCall, SayCall,
+                           FreshSession, FreshKey, Rerouted, Stop>;
 
 // What the shell owes.
 struct Dial {
@@ -178,6 +185,12 @@ struct RoomEnded {
 };
 /// The library's own session is lost: new calls wait for a FreshSession.
 struct NeedSession {};
+/// The cluster does not know the session of this call, which is surely not in the log, and will not
+/// open one of that birth. The call waits for a FreshKey, with an attempt of its nowhere.
+struct NeedKey {
+  CallId call;
+  Index birth;  ///< For a new session.
+};
 enum class EventKind : std::uint8_t { connected, disconnected, resumed, refused, feed_broken };
 /// For people: what happened to the links.
 struct Event {
@@ -189,7 +202,7 @@ struct Event {
   std::optional<FeedRule> rule = {};  ///< Of `feed_broken`.
 };
 using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded, RoomTold,
-                          RoomDelivered, RoomRefused, RoomEnded, NeedSession, Event>;
+                          RoomDelivered, RoomRefused, RoomEnded, NeedSession, NeedKey, Event>;
 
 struct Output {
   std::vector<Duty> duties;  ///< In the order in which they are to be done.

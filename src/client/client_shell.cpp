@@ -124,7 +124,8 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(BytesView command,
 }
 
 std::shared_ptr<PendingState<Receipt>> ClientShell::propose(client::ProposeCall asked,
-                                                            Duration deadline, OnEnd on_end) {
+                                                            Duration deadline, OnEnd on_end,
+                                                            OnNeedKey on_need_key) {
   const auto refuse = [&](Error refusal) {
     const bool certain = on_end(!asked.sent_before);
     return failed(certain ? std::move(refusal) : client::in_doubt(refusal));
@@ -140,11 +141,12 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(client::ProposeCall 
                         std::to_string(callbacks_waiting_max) + " callbacks wait to be run"));
   }
   asked.call = CallId(++last_call_);
+  asked.renews = on_need_key != nullptr;
   auto abandon = [weak = weak_from_this(), call = asked.call] {
     if (const auto shell = weak.lock()) shell->post(client::CancelCall{call});
   };
   auto state = std::make_shared<PendingState<Receipt>>(callbacks_, std::move(abandon));
-  pending_.emplace(asked.call, PendingCall{state, std::move(on_end)});
+  pending_.emplace(asked.call, PendingCall{state, std::move(on_end), std::move(on_need_key)});
   gather({std::move(asked), nullptr});
   return state;
 }
@@ -204,11 +206,11 @@ Result<std::shared_ptr<Subscription>> ClientShell::observe(
   auto on_left = [weak = weak_from_this(), room, number] {
     if (const auto shell = weak.lock()) shell->left(room, number);
   };
-  auto subscription = std::make_shared<Subscription>(
-      std::move(on_taken), std::move(on_left), [weak = std::weak_ptr(callbacks_)] {
-        const auto callbacks = weak.lock();
-        return callbacks && callbacks->on_links();
-      });
+  auto subscription = std::make_shared<Subscription>(std::move(on_taken), std::move(on_left),
+                                                     [weak = std::weak_ptr(callbacks_)] {
+                                                       const auto callbacks = weak.lock();
+                                                       return callbacks && callbacks->on_links();
+                                                     });
   rooms_[room] = number;
   gather({client::ObserveCall{room, on_wire(from)},
           std::make_shared<const Observed>(
@@ -325,6 +327,7 @@ void ClientShell::carry_out(client::Duty& duty) {
       },
       [&](const client::RoomEnded& one) { room_ended(one); },
       [&](const client::NeedSession&) { post(client::FreshSession{random_session()}); },
+      [&](const client::NeedKey& one) { need_key(one); },
       [&](const client::Event& one) { happened(one); },
   };
   std::visit(on_duty, duty);
@@ -417,6 +420,16 @@ void ClientShell::resolved(client::Resolved& duty) {
   if (!duty.result) return call.state->resolve(std::move(duty.result).error());
   call.state->resolve(Receipt{duty.result->at.index, duty.result->at.term, duty.result->duplicate,
                               duty.result->result});
+}
+
+void ClientShell::need_key(const client::NeedKey& duty) {
+  OnNeedKey tell;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = pending_.find(duty.call);
+    if (found != pending_.end()) tell = found->second.on_need_key;
+  }
+  if (tell) tell(duty);
 }
 
 void ClientShell::delivered(client::Delivered& duty) {

@@ -66,9 +66,12 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   /// whether one may be told so: else another call may have done it. Not to wait for anything: it
   /// runs on the thread of the links.
   using OnEnd = std::function<bool(bool refused)>;
-  /// `call` and `deadline` are filled in.
+  /// Told that the call waits for `answer_key`. On the thread of the links too.
+  using OnNeedKey = std::function<void(const client::NeedKey&)>;
+  /// `call`, `deadline` and `renews` are filled in.
   std::shared_ptr<PendingState<Receipt>> propose(client::ProposeCall asked, Duration deadline,
-                                                 OnEnd on_end);
+                                                 OnEnd on_end, OnNeedKey on_need_key = {});
+  void answer_key(const client::FreshKey& fresh) { post(fresh); }
   /// A proposal that has ended before it began.
   std::shared_ptr<PendingState<Receipt>> failed(Error error);
   /// Waits for a link. Errors: no_server, stopped, usage (inside a callback).
@@ -117,6 +120,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void send(const client::Send& duty);
   void close(client::DialId dial);
   void resolved(client::Resolved& duty);
+  void need_key(const client::NeedKey& duty);
   void delivered(client::Delivered& duty);
   void advanced(const client::Advanced& duty);
   void ended(const client::ObserveEnded& duty);
@@ -158,6 +162,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   struct PendingCall {
     std::shared_ptr<PendingState<Receipt>> state;
     OnEnd on_end;
+    OnNeedKey on_need_key;
   };
   std::map<client::CallId, PendingCall> pending_;
   std::map<RoomName, std::uint64_t> rooms_;  ///< Number of the observe.

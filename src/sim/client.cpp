@@ -125,6 +125,7 @@ void Client::carry_out(client::Duty& duty) {
           step(client::FreshSession{SessionId(high, rng_.next())});
         });
       },
+      [](const client::NeedKey&) {},  // No call of these renews its session.
       [&](const client::Event& d) { told(d); },
   };
   std::visit(on_duty, duty);

@@ -233,6 +233,7 @@ class Bench {
   std::vector<RoomEnded> rooms_ended;
   std::vector<Event> events;
   int sessions_asked = 0;
+  std::vector<NeedKey> keys_asked;
   bool gives_sessions = true;  ///< At once, when asked.
 
  private:
@@ -274,6 +275,8 @@ class Bench {
     } else if (std::holds_alternative<NeedSession>(duty)) {
       ++sessions_asked;
       if (gives_sessions) step(FreshSession{SessionId(++last_session_, 1)});
+    } else if (auto* need = std::get_if<NeedKey>(&duty)) {
+      keys_asked.push_back(*need);
     } else if (auto* event = std::get_if<Event>(&duty)) {
       events.push_back(std::move(*event));
     }

@@ -48,6 +48,7 @@ std::string refusal(const Result<T>& result) {
 struct Disk {
   std::optional<std::string> content;
   bool full = false;
+  bool replaces_fail = false;
   bool fails_late = false;
   std::size_t appends = 0;
   std::size_t replaces = 0;
@@ -68,7 +69,7 @@ class DiskStore final : public SessionStore {
   }
   Status replace(BytesView bytes) override {
     ++disk_.replaces;
-    if (disk_.full) return Error(ErrorCode::disk_full, "no room");
+    if (disk_.full || disk_.replaces_fail) return Error(ErrorCode::disk_full, "no room");
     disk_.content = std::string(bytes.text());
     return end();
   }
@@ -92,6 +93,18 @@ class DurableSessions : public ::testing::Test {
 
   static ClusterClient connect(const TinyServer& server) {
     return ClusterClient::connect({server.url()}).or_throw();
+  }
+
+  static DurableSession open_on(ClusterClient& client, Disk& disk) {
+    return client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  }
+  /// Commands of somebody else.
+  void fill(int commands) {
+    TinyServer server(log_);
+    auto client = connect(server);
+    for (int i = 0; i < commands; ++i) {
+      ASSERT_TRUE(client.propose("other").get_for(patience).value());
+    }
   }
 
   TinyLog log_;
@@ -256,7 +269,7 @@ TEST_F(DurableSessions, ACommandThatADiskHasNoRoomForIsRefusedAndItsIdIsFree) {
   auto client = connect(server);
   Disk disk;
   {
-    auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+    auto mine = open_on(client, disk);
     const RequestId before = mine.record("before").or_throw();
 
     disk.full = true;
@@ -270,7 +283,7 @@ TEST_F(DurableSessions, ACommandThatADiskHasNoRoomForIsRefusedAndItsIdIsFree) {
     EXPECT_EQ(verdict(mine.submit(before)), "committed");
   }
 
-  auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  auto mine = open_on(client, disk);
   ASSERT_EQ(mine.unfinished().size(), 2U);
   EXPECT_EQ(mine.unfinished()[1].command.text(), "after");
 }
@@ -279,7 +292,7 @@ TEST_F(DurableSessions, AfterAFailedAppendNothingIsAppendedToThatFile) {
   TinyServer server(log_);
   auto client = connect(server);
   Disk disk;
-  auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  auto mine = open_on(client, disk);
   disk.full = true;
   EXPECT_EQ(refusal(mine.record("x")), "disk_full");
   EXPECT_EQ(refusal(mine.record("x")), "disk_full");
@@ -322,7 +335,7 @@ TEST_F(DurableSessions, TheFileStaysInProportionToWhatIsUnfinished) {
   TinyServer server(log_);
   auto client = connect(server);
   Disk disk;
-  auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  auto mine = open_on(client, disk);
 
   for (int i = 0; i < 5000; ++i) {
     ASSERT_TRUE(mine.acknowledge(mine.record(std::string(100, 'x')).or_throw()));
@@ -332,7 +345,9 @@ TEST_F(DurableSessions, TheFileStaysInProportionToWhatIsUnfinished) {
   EXPECT_LT(disk.replaces, 20U);
 }
 
-TEST_F(DurableSessions, AnExpiredSessionThatSentNothingIsRenewedUnderTheSameIds) {
+// What a session may have of the log, when servers do not know it.
+
+TEST_F(DurableSessions, AnExpiredSessionThatSentNothingIsReplacedUnderTheSameIds) {
   TinyServer server(log_);
   RequestId id;
   {
@@ -345,9 +360,145 @@ TEST_F(DurableSessions, AnExpiredSessionThatSentNothingIsRenewedUnderTheSameIds)
   auto client = connect(forgetful);
   auto mine = client.open_session(path_).or_throw();
 
+  EXPECT_EQ(verdict(mine.submit(id)), "committed");
+  EXPECT_EQ(verdict(mine.submit(id)), "duplicate");
+  EXPECT_EQ(log_.size(), 2U);
+}
+
+TEST_F(DurableSessions, ASessionBornOnALaggingServerIsReplacedBeforeAnybodyHearsOfIt) {
+  fill(5);
+  TinyServer lagging(log_, Manners{.forgotten_through = Index(3), .lags_behind_at = 2});
+  RequestId first;
+  RequestId second;
+  {
+    auto client = connect(lagging);
+    auto mine = client.open_session(path_).or_throw();
+    first = mine.record("first").or_throw();
+    second = mine.record("second").or_throw();
+    auto one = mine.submit(first);
+    auto other = mine.submit(second);
+    EXPECT_EQ(verdict(std::move(one)), "committed");
+    EXPECT_EQ(verdict(std::move(other)), "committed");
+  }
+  auto client = connect(lagging);
+  auto mine = client.open_session(path_).or_throw();
+
+  EXPECT_EQ(verdict(mine.submit(first)), "duplicate");
+  EXPECT_EQ(verdict(mine.submit(second)), "duplicate");
+  EXPECT_EQ(log_.size(), 7U);
+}
+
+TEST_F(DurableSessions, WithoutRoomForAnotherSessionNothingIsSentUnderIt) {
+  fill(5);
+  TinyServer lagging(log_, Manners{.forgotten_through = Index(3), .lags_behind_at = 2});
+  auto client = connect(lagging);
+  Disk disk;
+  auto mine = open_on(client, disk);
+  const RequestId id = mine.record("x").or_throw();
+  disk.replaces_fail = true;
+
   EXPECT_EQ(verdict(mine.submit(id)), "session_expired/none");
-  EXPECT_EQ(verdict(mine.submit(id)), "session_expired/none");
-  EXPECT_FALSE(mine.unfinished().front().submitted);
+
+  EXPECT_EQ(log_.size(), 5U);
+  EXPECT_EQ(verdict(mine.submit(id)), "disk_full/none");
+  disk.replaces_fail = false;
+  EXPECT_EQ(verdict(mine.submit(id)), "committed");
+}
+
+TEST_F(DurableSessions, WhileAnythingOfItMayBeInTheLogAnExpiredSessionStays) {
+  RequestId sent;
+  {
+    TinyServer server(log_);
+    auto client = connect(server);
+    auto mine = client.open_session(path_).or_throw();
+    sent = mine.record("sent").or_throw();
+    EXPECT_EQ(verdict(mine.submit(sent)), "committed");
+  }
+  TinyServer forgetful(log_, Manners{.forgotten_through = Index(0)});
+  auto client = connect(forgetful);
+  auto mine = client.open_session(path_).or_throw();
+  const RequestId next = mine.record("next").or_throw();
+
+  EXPECT_EQ(verdict(mine.submit(next)), "session_expired/none");
+  ASSERT_TRUE(mine.acknowledge(sent));
+
+  EXPECT_EQ(verdict(mine.submit(next)), "committed");
+}
+
+// It could still be let in, by a leader whose table has forgotten less.
+TEST_F(DurableSessions, WhileAnythingOfItIsUnderWayAnExpiredSessionStays) {
+  fill(1);
+  TinyServer lagging(
+      log_, Manners{.swallows = "lost", .forgotten_through = Index(0), .lags_behind_at = 0});
+  auto client = connect(lagging);
+  auto mine = client.open_session(path_).or_throw();
+  const std::string before = content_of(path_);
+  auto under_way = mine.submit(mine.record("lost").or_throw());
+
+  EXPECT_EQ(verdict(mine.submit(mine.record("x").or_throw(), 500ms)), "session_expired/none");
+
+  EXPECT_EQ(log_.size(), 1U);
+  EXPECT_EQ(content_of(path_).substr(0, before.size()), before) << "as it was begun";
+}
+
+TEST_F(DurableSessions, WhatWasRefusedForCertainIsCertainForALaterProcessToo) {
+  TinyServer server(log_);
+  Disk disk;
+  std::string left_by_a_kill;
+  RequestId refused;
+  {
+    auto client = connect(server);
+    auto mine = open_on(client, disk);
+    refused = mine.record("refused").or_throw();
+    EXPECT_EQ(verdict(mine.submit(refused, 0ms)), "timed_out/none");
+    static_cast<void>(mine.record("next").or_throw());
+    left_by_a_kill = *disk.content;
+  }
+  ASSERT_TRUE(connect(server).propose("of somebody else").get_for(patience).value());
+  TinyServer forgetful(log_, Manners{.forgotten_through = Index(0)});
+  auto client = connect(forgetful);
+  for (const std::string& content : {left_by_a_kill, *disk.content}) {
+    Disk found{.content = content};
+    auto mine = open_on(client, found);
+
+    EXPECT_FALSE(mine.unfinished().front().submitted);
+    EXPECT_EQ(verdict(mine.submit(refused)), "committed");
+  }
+}
+
+TEST_F(DurableSessions, WhatWasRefusedAndSentAgainIsNotCertainForALaterProcess) {
+  TinyServer server(log_);
+  Disk disk;
+  auto client = connect(server);
+  auto mine = open_on(client, disk);
+  const RequestId id = mine.record("x").or_throw();
+  EXPECT_EQ(verdict(mine.submit(id, 0ms)), "timed_out/none");
+  static_cast<void>(mine.record("next").or_throw());
+  EXPECT_EQ(verdict(mine.submit(id)), "committed");
+  Disk left_by_a_kill{.content = disk.content};
+
+  auto later = open_on(client, left_by_a_kill);
+
+  EXPECT_TRUE(later.unfinished().front().submitted);
+  EXPECT_EQ(verdict(later.submit(id)), "duplicate");
+}
+
+TEST_F(DurableSessions, AnIdThatAnOlderCopyGivesOutAgainIsNotAnsweredAsDone) {
+  TinyServer server(log_);
+  Disk disk;
+  Disk older;
+  {
+    auto client = connect(server);
+    auto mine = open_on(client, disk);
+    older.content = disk.content;
+    EXPECT_EQ(verdict(mine.submit(mine.record("tick").or_throw())), "committed");
+  }
+  auto client = connect(server);
+  auto mine = open_on(client, older);
+  const RequestId id = mine.record("tick").or_throw();
+
+  EXPECT_EQ(verdict(mine.submit(id)), "request_id_reused/none");
+
   ASSERT_TRUE(mine.renew());
   EXPECT_EQ(verdict(mine.submit(id)), "committed");
   EXPECT_EQ(log_.size(), 2U);
@@ -409,7 +560,7 @@ TEST_F(DurableSessions, ARenewalThatFailedLateSendsNothingUnderTheOldSession) {
   Disk disk;
   RequestId id;
   {
-    auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+    auto mine = open_on(client, disk);
     id = mine.record("x").or_throw();
     EXPECT_EQ(verdict(mine.submit(id, 0ms)), "timed_out/none");
     disk.fails_late = true;
@@ -421,7 +572,7 @@ TEST_F(DurableSessions, ARenewalThatFailedLateSendsNothingUnderTheOldSession) {
     EXPECT_EQ(verdict(mine.submit(id)), "committed");
   }
 
-  auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  auto mine = open_on(client, disk);
   EXPECT_EQ(verdict(mine.submit(id)), "duplicate");
   EXPECT_EQ(log_.size(), 1U);
 }
@@ -432,7 +583,7 @@ TEST_F(DurableSessions, AnAcknowledgementThatFailedLateIsUndoneBeforeItsIdIsSubm
   Disk disk;
   RequestId id;
   {
-    auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+    auto mine = open_on(client, disk);
     id = mine.record("x").or_throw();
     EXPECT_EQ(verdict(mine.submit(id, 0ms)), "timed_out/none");
     disk.fails_late = true;
@@ -445,7 +596,7 @@ TEST_F(DurableSessions, AnAcknowledgementThatFailedLateIsUndoneBeforeItsIdIsSubm
     EXPECT_EQ(verdict(mine.submit(id)), "committed");
   }
 
-  auto mine = client.open_session(std::make_unique<DiskStore>(disk)).or_throw();
+  auto mine = open_on(client, disk);
   ASSERT_EQ(mine.unfinished().size(), 1U);
   EXPECT_EQ(verdict(mine.submit(id)), "duplicate");
 }

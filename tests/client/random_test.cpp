@@ -106,6 +106,7 @@ class World {
         [](const RoomRefused&) {},
         [](const RoomEnded&) {},
         [&](const NeedSession&) { step(FreshSession{SessionId(rng_.next(), 1)}); },
+        [](const NeedKey&) { ADD_FAILURE() << "no call of these renews its session"; },
         [&](const Event& event) {
           if (event.kind == EventKind::resumed) ++seen.resumes;
         },

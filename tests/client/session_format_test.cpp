@@ -71,6 +71,19 @@ TEST(SessionFormat, WhatWasWrittenReadsBack) {
   EXPECT_EQ(appended->state.begins().history, HistoryId::named("history"));
 }
 
+TEST(SessionFormat, WhatIsWithdrawnIsAsIfItHadNeverBeenSubmitted) {
+  Written written = three_commands();
+  written.add(CommandWithdrawn{RequestId(1)});
+  const auto withdrawn = read_session_file(written.file);
+  written.add(CommandSubmitted{RequestId(1)});
+  const auto again = read_session_file(written.file);
+
+  ASSERT_TRUE(withdrawn) << withdrawn.error().message();
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(summary(withdrawn->state), "7: 1=one 3=three of 3");
+  EXPECT_EQ(summary(again->state), "7: 1=one* 3=three of 3");
+}
+
 TEST(SessionFormat, AnIdIsNotGivenOutAgainWhenNothingIsUnfinished) {
   Written written;
   written.add(recorded(5, "x"));
@@ -149,7 +162,7 @@ TEST(SessionFormat, ARecordOfAnotherPlaceOrSessionIsNotTaken) {
 TEST(SessionFormat, RecordsThatDoNotFollowAreRefused) {
   for (const SessionRecord& stray : std::vector<SessionRecord>{
            begins(), CommandSubmitted{RequestId(9)}, CommandAcknowledged{RequestId(9)},
-           recorded(1, "again"), recorded(0, "zero")}) {
+           CommandWithdrawn{RequestId(9)}, recorded(1, "again"), recorded(0, "zero")}) {
     Written written;
     written.add(recorded(1, "one"));
     written.file += session_record(begins().key.session, written.file.size(), stray);

@@ -85,9 +85,12 @@ class TinyLog {
 /// How a server misbehaves.
 struct Manners {
   bool answers = true;               ///< Else proposals vanish, after they entered the log.
+  std::string swallows = {};         ///< This command is neither taken nor answered.
   bool garbage = false;              ///< The answer to an observe is no message at all.
   Duration heartbeat_interval = 1s;  ///< As the welcome says; none is ever sent.
   std::optional<Index> forgotten_through = {};  ///< Sessions born up to here have expired.
+  /// It says so in its welcome, and is there with its first refusal.
+  std::optional<std::size_t> lags_behind_at = {};
   std::string cluster = "cluster";
   std::string history = "history";
   std::optional<Bytes> result{};  ///< Of every proposal.
@@ -177,7 +180,7 @@ class TinyServer {
     welcome.member = member();
     welcome.cluster = ClusterId::named(manners_.cluster);
     welcome.history = HistoryId::named(manners_.history);
-    welcome.commit = TinyLog::position(log_.size());
+    welcome.commit = TinyLog::position(manners_.lags_behind_at.value_or(log_.size()));
     welcome.leader = "a";
     welcome.heartbeat_interval = manners_.heartbeat_interval;
     welcome.limits = {1 << 20, 4 << 20, 1 << 20, 1024};
@@ -186,6 +189,7 @@ class TinyServer {
   void append(Link& link, const wire::Propose& propose) {
     wire::Answers answers;
     for (const wire::Proposal& one : propose.proposals) {
+      if (!manners_.swallows.empty() && one.command == BytesView(manners_.swallows)) continue;
       if (one.birth <= manners_.forgotten_through) {
         wire::Answer& answer = answers.answers.emplace_back();
         answer.number = one.number;
@@ -198,6 +202,9 @@ class TinyServer {
           {one.number, wire::CommittedOutcome{at, duplicate, manners_.result}});
     }
     if (manners_.answers) say(link, answers);
+    if (manners_.lags_behind_at) {
+      say(link, wire::ServerHeartbeat{TinyLog::position(log_.size()), "a"});
+    }
     for (auto& [key, other] : open_) feed(other);
   }
   void begin(Link& link, const wire::Observe& observe) {
