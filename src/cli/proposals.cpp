@@ -47,7 +47,8 @@ int Proposals::finish() {
   std::unique_lock lock(mutex_);
   if (await_at_most(0, lock)) {
     if (session_) {
-      if (const Status kept = session_->finish(); !kept) failed(report(kept.error()));
+      if (const Status kept = session_->finish(options_.deadline); !kept)
+        failed(report(kept.error()));
     }
     return status_ == 0 && interrupt() != 0 ? interrupted_status : status_;
   }
@@ -124,9 +125,6 @@ void Proposals::print_json(std::uint64_t number, const Slot& slot) {
 void Proposals::settle(RequestId id, const Result<Receipt>& outcome) {
   if (unread_) return;  // Nobody was told: the next run will be.
   if (const Status kept = session_->settled(id, outcome); !kept) failed(report(kept.error()));
-  if (outcome) return;
-  const std::string way_out = session_->way_out(outcome.error());
-  if (!way_out.empty()) std::fprintf(stderr, "%s\n", way_out.c_str());
 }
 
 void Proposals::failed(int status) {

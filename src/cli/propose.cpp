@@ -30,6 +30,8 @@ waited for.
 With --session, a command is in FILE before it is sent and until its outcome is printed. What an
 earlier run left there is finished first. A command that equals one of those is taken for the same
 one: after exit status 4, or a crash, repeat it with the same session to hear what became of it.
+After exit status 5 the last lines say how to go on: FILE goes on by itself, unless a command that
+was sent may be in the log, and nobody can say so any more.
 
 Exit status: 0 all committed · 1 refused, certainly not in the log · 3 no server or no quorum,
 nothing sent · 4 outcome unknown · 5 session expired · 130 interrupted.)";

@@ -18,6 +18,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using namespace std::chrono_literals;
+namespace fs = std::filesystem;
 
 /// All commands of the log; the last is "end".
 std::vector<std::string> log_of(const Servers& servers) {
@@ -98,31 +99,77 @@ TEST(ProposeSession, IsRefusedToASecondProcess) {
   EXPECT_THAT(second.err, HasSubstr("error session_locked"));
 }
 
-// A session is unknown to a log that is older than it: here, that of servers whose data somebody
-// has put back from a copy.
-TEST(ProposeSession, ThatTheClusterDoesNotKnowAnyMoreEndsWithStatus5AndAWayOut) {
-  namespace fs = std::filesystem;
+/// A session is unknown to a log that is older than it: here, that of a server whose data somebody
+/// puts back from a copy.
+class OlderLog {
+ public:
+  explicit OlderLog(Servers& servers) : servers_(servers) {
+    servers->signal(0, SIGTERM).or_throw();
+    fs::copy(data_, folder_ / "copy", fs::copy_options::recursive);
+    servers->start(0).or_throw();
+    const std::string many = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
+    EXPECT_EQ(kuilt({"propose", "-", "-e", servers.urls()}, many).status, 0);
+  }
+  void put_back() {
+    servers_->signal(0, SIGTERM).or_throw();
+    fs::remove_all(data_);
+    fs::rename(folder_ / "copy", data_);
+    servers_->start(0).or_throw();
+  }
+
+ private:
+  Servers& servers_;
+  const TemporaryFolder folder_;
+  const std::string data_ = servers_->servers().front().data;
+};
+
+TEST(ProposeSession, ThatTheClusterDoesNotKnowAnyMoreEndsWithStatus5AndGoesOnAsAnother) {
   Servers servers(1);
+  OlderLog older(servers);
   const TemporaryFolder folder;
   const std::string session = folder / "mine";
-  const std::string data = servers->servers().front().data;
-  servers->signal(0, SIGTERM).or_throw();
-  fs::copy(data, folder / "copy", fs::copy_options::recursive);
-  servers->start(0).or_throw();
-  const std::string many = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
-  ASSERT_EQ(kuilt({"propose", "-", "-e", servers.urls()}, many).status, 0);
   ASSERT_EQ(kuilt({"propose", "kept", "--session", session, "-e", servers.urls()}).status, 0);
-  servers->signal(0, SIGTERM).or_throw();
-  fs::remove_all(data);
-  fs::rename(folder / "copy", data);
-  servers->start(0).or_throw();
+  older.put_back();
 
   const Outcome outcome = kuilt({"propose", "x", "--session", session, "-e", servers.urls()});
 
   EXPECT_EQ(outcome.status, 5) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("error session_expired"));
-  EXPECT_THAT(outcome.err, HasSubstr("remove it, and repeat the command"));
-  EXPECT_THAT(log_of(servers), ElementsAre("end"));
+  EXPECT_THAT(outcome.err, HasSubstr("goes on under a new session: repeat the command"));
+  const Outcome again = kuilt({"propose", "x", "--session", session, "-e", servers.urls()});
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(log_of(servers), ElementsAre("x", "end"));
+}
+
+TEST(ProposeSession, OfWhichACommandMayBeInALogThatIsNoMoreSaysWhichAndHowToGoOn) {
+  Servers servers(1);
+  OlderLog older(servers);
+  const TemporaryFolder folder;
+  const std::string session = folder / "it's mine";
+  Process killed({KUILT_BINARY, "propose", "-", "--session", session, "-e", servers.urls()});
+  ASSERT_TRUE(await([&] { return fs::exists(session); }));
+  servers->signal(0, SIGSTOP).or_throw();
+  killed.write("left\n");
+  ASSERT_TRUE(await([&] {
+    const std::string file = read_file(session);
+    const std::size_t at = file.find("left");
+    return at != std::string::npos && file.size() > at + 4;  // What follows says that it was sent.
+  }));
+  killed.signal(SIGKILL);
+  killed.wait();
+  servers->signal(0, SIGCONT).or_throw();
+  older.put_back();
+
+  const Outcome outcome = kuilt({"propose", "next", "--session", session, "-e", servers.urls()});
+
+  EXPECT_EQ(outcome.status, 5) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("left by an earlier run: left: "));
+  EXPECT_THAT(outcome.err, HasSubstr("can't say any more:\n  left\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("(rm '" + folder.path() + R"(/it'\''s mine')"));
+  EXPECT_EQ(outcome.out, "");
+  fs::remove(session);
+  EXPECT_EQ(kuilt({"propose", "next", "--session", session, "-e", servers.urls()}).status, 0);
+  EXPECT_THAT(log_of(servers), ElementsAre("next", "end"));
 }
 
 }  // namespace
