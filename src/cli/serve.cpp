@@ -17,7 +17,7 @@ namespace {
 
 struct ServeFlags {
   ServerOptions options;
-  std::string listen = options.listen;
+  std::vector<std::string> listen = {options.listen};
   std::string found;
   std::string config;
   bool check_config = false;
@@ -39,7 +39,8 @@ constexpr auto notes = R"(Examples:
       --secret-file cluster.secret --insecure-clients      on each of the three, with its own name
 
 Every flag can also stand in the environment (KUILT_LISTEN for --listen) and in the TOML file that
---config names (listen = "…"); flags come before environment, environment before file.
+--config names (listen = "…"); flags come before environment, environment before file. What may be
+given several times is separated by commas there, and a list in the file (listen = ["…", "…"]).
 SIGTERM or Ctrl-C drains: no new clients, the others are told where to go, exit status 0.)";
 
 /// What may also stand in the environment and in the file.
@@ -54,8 +55,8 @@ std::vector<Flag> settings(ServeFlags& flags) {
       setting("--name", text(o.name), "What people call this server; unique in its cluster",
               "NAME"),
       setting("--data", folder(o.data), "Directory of its log; made if it is missing"),
-      setting("--listen", text(flags.listen), "Addresses for clients, separated by commas",
-              "HOST:PORT[,...]"),
+      setting("--listen", list(flags.listen, "HOST:PORT[,...]"),
+              "Addresses for clients, all of which front this server"),
       setting("--peer-listen", text(o.peer_listen), "Address for the other servers", "HOST:PORT"),
       setting("--admin-listen", text(o.admin_listen), "Address for health and metrics; empty: none",
               "HOST:PORT"),
@@ -106,11 +107,11 @@ Status complete(Command& self, ServeFlags& flags) {
   auto list = parse_found(flags.found);
   if (!list) return std::move(list).error();
   flags.options.found = *std::move(list);
-  std::stringstream addresses(flags.listen);
-  std::getline(addresses, flags.options.listen, ',');
-  for (std::string also; std::getline(addresses, also, ',');) {
-    flags.options.listen_also.push_back(also);
-  }
+  std::vector<std::string> addresses = split(joined(flags.listen));
+  if (addresses.empty()) addresses.emplace_back();  // Which is no address, and is refused as such.
+  flags.options.listen = addresses.front();
+  addresses.erase(addresses.begin());
+  flags.options.listen_also = std::move(addresses);
   flags.options.heartbeat_interval = std::chrono::milliseconds(flags.heartbeat_ms);
   flags.options.election_timeout_min = std::chrono::milliseconds(flags.election_min_ms);
   flags.options.election_timeout_max = std::chrono::milliseconds(flags.election_max_ms);

@@ -41,7 +41,7 @@ const std::vector<Row> rows = {
     {0, {"status", "--admin", "ADMIN"}, "well: leader a"},
     {0, {"check", "consistency", "-e", "URLS"}, "PASS"},
     {0, {"serve", "--check-config"}, "the configuration is sound"},
-    {0, {"serve", "--print-config"}, "listen = \"127.0.0.1:7400\""},
+    {0, {"serve", "--print-config"}, "listen = [\"127.0.0.1:7400\"]"},
     {0, {"secret", "new", "FOLDER/secret"}, "copy it to all servers"},
     {0, {"wal", "inspect", "DATA"}, "sound: entries through "},
     {0, {"wal", "verify", "DATA"}, "sound: entries through "},

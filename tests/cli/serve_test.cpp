@@ -75,9 +75,7 @@ void expect_refused(const Outcome& outcome, const std::string& code, const std::
 
 TEST(Serve, SeveralListenersFrontOneServer) {
   const TemporaryFolder folder;
-  std::vector<std::string> line = serve_on(folder, {"--listen", "127.0.0.1:0,127.0.0.2:0"});
-  line.insert(line.begin(), KUILT_BINARY);
-  Process server(std::move(line));
+  Process server(running(serve_on(folder, {"--listen", "127.0.0.1:0", "--listen", "127.0.0.2:0"})));
   ASSERT_TRUE(server.await_error("clients are admitted at ws://127.0.0.1:"));
   ASSERT_TRUE(server.await_error("clients are admitted at ws://127.0.0.2:"));
   ASSERT_TRUE(server.await_error("ready: leader"));
@@ -93,9 +91,37 @@ TEST(Serve, SeveralListenersFrontOneServer) {
   EXPECT_THAT(seen.out, HasSubstr("through the first"));
 }
 
+TEST(Serve, ListenersAreAlsoGivenByCommasAVariableOrAList) {
+  const TemporaryFolder folder;
+  const std::string wanted = R"(listen = ["127.0.0.1:1", "127.0.0.2:2"])";
+  write_file(folder / "list.toml", wanted + "\n");
+  const std::vector<std::string> print = {"serve", "--print-config"};
+  std::vector<std::string> by_flag = print;
+  by_flag.insert(by_flag.end(), {"--listen", "127.0.0.1:1,127.0.0.2:2"});
+  std::vector<std::string> by_file = print;
+  by_file.insert(by_file.end(), {"--config", folder / "list.toml"});
+
+  const Outcome flag = kuilt(by_flag);
+  const Outcome variable = kuilt(print, "", {"KUILT_LISTEN=127.0.0.1:1,127.0.0.2:2"});
+  const Outcome file = kuilt(by_file);
+
+  EXPECT_THAT(flag.out, HasSubstr(R"(listen = ["127.0.0.1:1,127.0.0.2:2"])")) << flag.err;
+  EXPECT_THAT(variable.out, HasSubstr(wanted)) << variable.err;
+  EXPECT_THAT(file.out, HasSubstr(wanted)) << file.err;
+}
+
+TEST(Serve, WithoutAnAddressForClientsIsRefused) {
+  const TemporaryFolder folder;
+
+  expect_refused(kuilt(serve_on(folder, {"--listen", ","})), "invalid_argument",
+                 "--listen: \"\" is not HOST:PORT");
+}
+
 TEST(Serve, EachOfSeveralListenersIsChecked) {
   const TemporaryFolder folder;
 
+  expect_refused(kuilt(serve_on(folder, {"--listen", "127.0.0.1:0", "--listen", "7400"})),
+                 "invalid_argument", "--listen: \"7400\" is not HOST:PORT");
   expect_refused(kuilt(serve_on(folder, {"--listen", "127.0.0.1:0,7400"})), "invalid_argument",
                  "--listen: \"7400\" is not HOST:PORT");
   expect_refused(kuilt(serve_on(folder, {"--listen", "127.0.0.1:0,0.0.0.0:7400"})),
@@ -206,7 +232,7 @@ TEST(Config, FlagsComeBeforeEnvironmentBeforeFile) {
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("name = \"flag\""));
   EXPECT_THAT(outcome.out, HasSubstr("data = \"variable\""));
-  EXPECT_THAT(outcome.out, HasSubstr("listen = \"127.0.0.1:1\""));
+  EXPECT_THAT(outcome.out, HasSubstr("listen = [\"127.0.0.1:1\"]"));
 }
 
 TEST(Config, WhatIsPrintedCanBeReadBack) {
@@ -219,6 +245,8 @@ TEST(Config, WhatIsPrintedCanBeReadBack) {
                                           "https://a.example",
                                           "--listen",
                                           "10.0.0.1:7400",
+                                          "--listen",
+                                          "127.0.0.1:7400",
                                           "--print-config"};
   const Outcome printed = kuilt(flags);
   write_file(folder / "b.toml", printed.out);

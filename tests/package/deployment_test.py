@@ -125,7 +125,7 @@ class Deployment(unittest.TestCase):
             self.assertRegex(library, rf"(?m)^{array}=\(")
         exposed = next(rest for word, rest in lines if word == "EXPOSE").split()
         printed = run(KUILT, "serve", "--print-config").stdout
-        self.assertEqual(exposed, re.findall(r'listen = "127.0.0.1:(\d+)"', printed))
+        self.assertEqual(exposed, re.findall(r'listen = \[?"127.0.0.1:(\d+)"', printed))
 
 
 if __name__ == "__main__":
