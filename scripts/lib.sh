@@ -20,6 +20,7 @@ packages_build=(
 packages_pack=(dpkg-dev file)        # a .deb names what its executables load
 packages_test=(
   libbenchmark-dev
+  libasio-dev                        # a user of kuilt/asio.hpp who has no Boost
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev llvm-19
   python3-websockets                 # clients in another language
   iproute2 git                       # network namespaces; mutants are git patches

@@ -22,6 +22,8 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/query.hpp>
+#include <asio/system_context.hpp>
+#include <asio/system_executor.hpp>
 #else
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
@@ -31,6 +33,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
+#include <boost/asio/system_context.hpp>
+#include <boost/asio/system_executor.hpp>
 #endif
 
 #include "kuilt/pending.hpp"
@@ -43,6 +47,17 @@ namespace net = ::asio;
 #else
 namespace net = ::boost::asio;
 #endif
+
+/// Where handlers run. Asio 1.22 has an executor that names no context (use_future's); it is the
+/// system's.
+template <class Executor>
+net::execution_context& context_of(const Executor& executor) {
+  if constexpr (net::can_query<const Executor&, net::execution::context_t>::value) {
+    return net::query(executor, net::execution::context);
+  } else {
+    return net::query(net::system_executor(), net::execution::context);
+  }
+}
 
 class AsioWaitBase {
  public:
@@ -88,9 +103,7 @@ class AsioWait final : public AsioWaitBase,
  public:
   AsioWait(Handler handler, Pending<T> pending)
       : pending_(std::move(pending)), wanted_(std::make_unique<Wanted>(std::move(handler))) {
-    net::execution_context& context =
-        net::query(wanted_->work.get_executor(), net::execution::context);
-    list_ = net::use_service<AsioWaits>(context).list();
+    list_ = net::use_service<AsioWaits>(context_of(wanted_->work.get_executor())).list();
   }
   ~AsioWait() override {
     const std::lock_guard lock(list_->mutex);

@@ -99,6 +99,11 @@ class Package(unittest.TestCase):
         self.assert_runs(self.made("testing_pkg_config", "PACKAGE=kuilt-testing",
                                    "SOURCE=../testing/main.cpp"))
 
+    def standalone_asio(self):
+        """kuilt/asio.hpp in a program that has the Asio without Boost, and no other."""
+        consumer = self.made("standalone_asio", "SOURCE=../standalone_asio/main.cpp")
+        self.assertIn("committed: 2", run(consumer))
+
     def no_simulator_in_what_runs(self):
         library = MOVED / "lib/libkuilt.so"
         self.assertNotIn("kuilt::sim::", run("nm", "-C", library.resolve(), status=None))
