@@ -49,6 +49,7 @@ Output Core::step(Instant now, const Input& input) {
       [&](const Written& written) { on_written(written.seq, out); },
       [&](const Loaded& loaded) { on_loaded(loaded, out); },
       [&](const PeerLost& lost) { on_peer_lost(lost); },
+      [&](const Read& read) { on_read(read, out); },
   };
   std::visit(on_input, input);
   out.committed = commit_ != commit_before;
@@ -71,6 +72,8 @@ Refusal Core::receive(const Received& received, Output& out) {
       [&](const AppendReply& m) { return on_append_reply(from, m, out); },
       [&](const Heartbeat& m) { return on_heartbeat(from, m, out); },
       [&](const HeartbeatReply& m) { return on_heartbeat_reply(from, m, out); },
+      [&](const ReadRequest& m) { return on_read_request(from, m, out); },
+      [&](const ReadReply& m) { return on_read_reply(from, m, out); },
   };
   return std::visit(on_message, received.message);
 }
@@ -79,6 +82,7 @@ void Core::act_on_time(Output& out) {
   if (role_ == Role::leader && !quorum_is_live()) step_down();
   if (role_ != Role::leader && now_ >= election_due_) on_election_timeout(out);
   if (role_ == Role::leader && now_ >= heartbeat_due_) broadcast_heartbeat(out);
+  reads_on_time(out);
 }
 
 void Core::on_written(WriteSeq seq, Output& out) {
@@ -95,6 +99,7 @@ void Core::finish_step(Output& out) {
     if (out.committed) broadcast_heartbeat(out);
     replicate(out);
   }
+  serve_reads(out);
   if (out.write) {
     out.write->hard = hard_;
     out.write->commit = commit_;
@@ -105,8 +110,8 @@ void Core::finish_step(Output& out) {
 }
 
 Instant Core::next_wake() const {
-  if (role_ != Role::leader) return election_due_;
-  Instant wake = heartbeat_due_;
+  Instant wake = std::min(role_ == Role::leader ? heartbeat_due_ : election_due_, reads_wake());
+  if (role_ != Role::leader) return wake;
   for (const Peer& peer : peers_) {
     const auto due = peer.progress.due(now_, options_.retransmit_after);
     if (due) wake = std::min(wake, *due);
@@ -122,6 +127,8 @@ void Core::check_invariants() const {
   const bool campaigned = role_ == Role::candidate || role_ == Role::leader;
   KUILT_CHECK(!campaigned || hard_.vote == self());
   KUILT_CHECK(role_ != Role::leader || leader_ == self());
+  KUILT_CHECK(role_ == Role::leader || (reads_.rounds.empty() && reads_.of_peers.empty()));
+  KUILT_CHECK(role_ != Role::leader || !reads_.asked);
 }
 
 void Core::send(NodeId to, Message message, WriteSeq needs, Output& out) const {
@@ -179,11 +186,6 @@ std::optional<Core::Slot> Core::slot_of(NodeId id) const {
     if (peers_[slot].id == id) return slot;
   }
   return std::nullopt;
-}
-
-std::size_t Core::quorum() const {
-  const auto voters = std::ranges::count_if(peers_, [](const Peer& peer) { return peer.voter; });
-  return static_cast<std::size_t>(voters) / 2 + 1;
 }
 
 NodeId Core::self() const { return peers_[self_].id; }

@@ -2,11 +2,14 @@
 //
 // Source: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (2014), and
 // Ongaro's dissertation, 4.2.3 and 9.6 (pre-vote), 6.2 (check-quorum), 10.2.1 (the leader writes
-// in parallel with its followers). The numbered rules are those of docs/ARCHITECTURE.md.
+// in parallel with its followers), 6.4 (reads). The numbered rules are those of
+// docs/ARCHITECTURE.md.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +21,7 @@
 #include "raft/log_view.hpp"
 #include "raft/messages.hpp"
 #include "raft/progress.hpp"
+#include "raft/read_index.hpp"
 
 namespace kuilt::raft {
 
@@ -38,6 +42,10 @@ struct Options {
   Duration retransmit_after = std::chrono::milliseconds(500);
   /// Terms that one message may be ahead of our own (kuilt-lessons, bug 9).
   std::uint64_t term_jump_max = std::uint64_t{1} << 32;
+  /// Reads of this server without an index; more is refused as busy.
+  std::size_t reads_max = 65'536;
+  /// A read without an index fails after this.
+  Duration read_wait_max = std::chrono::seconds(2);
 };
 /// A sentence that names the value and the limit; nothing, if the options are sound.
 [[nodiscard]] std::optional<std::string> complaint_about(const Options& options);
@@ -83,7 +91,12 @@ struct Loaded {
 struct PeerLost {
   NodeId peer;
 };
-using Input = std::variant<Tick, Received, Propose, Written, Loaded, PeerLost>;
+/// Find the index through which this server must have applied the log, so that a read of its state
+/// is linearizable. Output::reads has the end of it, in the same step or later. Pre: a new id.
+struct Read {
+  ReadId id;
+};
+using Input = std::variant<Tick, Received, Propose, Written, Loaded, PeerLost, Read>;
 
 /// One ordered piece of disk work. Writes are done in the order of `seq`, and may share a batch.
 struct Write {
@@ -127,6 +140,10 @@ enum class Refusal : std::uint8_t {
   acknowledges_beyond_log,
   answers_unknown_round,
   late_reply,
+  not_leading,            ///< A read request: this server does not lead the term that it names.
+  repeated_read_request,  ///< A copy of one that is pending, or of an older one.
+  answers_unknown_read,   ///< Never asked, or asked of another.
+  read_below_commit,      ///< An index below what the asker knew to be committed when it asked.
 };
 [[nodiscard]] std::string_view name_of(Refusal refusal);
 
@@ -139,8 +156,10 @@ struct Output {
   std::vector<Entry> appended;           ///< Now in the log, in order, after any truncation.
   bool committed = false;                ///< commit_index() moved.
   bool leadership = false;               ///< role(), term() or leader() changed.
-  Refusal refused = Refusal::none;       ///< Why the message that came in was not obeyed.
-  Instant wake_at{};                     ///< Call step(now, Tick{}) no later than this.
+  std::vector<FinishedRead> reads;       ///< In no order.
+  std::size_t round_reads = 0;      ///< Own reads, and requests of peers, that one round confirmed.
+  Refusal refused = Refusal::none;  ///< Why the message that came in was not obeyed.
+  Instant wake_at{};                ///< Call step(now, Tick{}) no later than this.
 };
 
 /// The consensus core of one server: elections, replication, commitment.
@@ -191,7 +210,7 @@ class Core {
   /// `order`, so that states which differ by an exchange of members can be told to be one.
   [[nodiscard]] std::string fingerprint_without_timers(std::span<const NodeId> order) const;
 
-  // Implemented across core.cpp, election.cpp, replication.cpp and fingerprint.cpp.
+  // Implemented across core.cpp, election.cpp, fingerprint.cpp, read_index.cpp and replication.cpp.
  private:
   using Slot = std::size_t;  // A member's place in peers_.
   struct Peer {
@@ -210,9 +229,18 @@ class Core {
   void check_invariants() const;
   class Text;
   void describe(Text& text) const;
+  void describe_reads(Text& text, std::span<const Peer* const> peers) const;
 
   [[nodiscard]] std::optional<Slot> slot_of(NodeId id) const;
-  [[nodiscard]] std::size_t quorum() const;
+  /// Whether more than half of the voters are such. Every decision by counting goes through here.
+  template <class Predicate>
+  [[nodiscard]] bool majority(Predicate predicate) const {
+    const auto voters = std::ranges::count_if(peers_, &Peer::voter);
+    const auto counts = [&](const Peer& peer) {
+      return peer.voter && std::invoke(predicate, peer);
+    };
+    return 2 * std::ranges::count_if(peers_, counts) > voters;
+  }
   void send(NodeId to, Message message, WriteSeq needs, Output& out) const;
   Write& write(Output& out);
   void save(const HardState& hard, Output& out);
@@ -230,13 +258,28 @@ class Core {
   void adopt(Term term, Output& out);
   void count_vote(Slot slot, Output& out);
   void count_pre_vote(Slot slot, Output& out);
-  [[nodiscard]] bool is_majority(bool Peer::* granted) const;
   [[nodiscard]] bool leader_is_live() const;
   [[nodiscard]] bool quorum_is_live() const;
   [[nodiscard]] bool is_up_to_date(Position candidate) const;
   Refusal follow(NodeId leader, Term term, Output& out);
   Refusal on_vote_request(NodeId from, const VoteRequest& request, Output& out);
   Refusal on_vote_reply(NodeId from, const VoteReply& reply, Output& out);
+
+  // read_index.cpp
+  void on_read(const Read& read, Output& out);
+  void serve_reads(Output& out);
+  void fail_reads(Output& out);
+  void lead_reads(Output& out);
+  void begin_read_round();
+  void confirm_reads(Output& out);
+  void answer(const Reads::OfPeer& reads, std::optional<Index> index, Output& out) const;
+  void ask_leader(Output& out);
+  void take_back_reads();
+  void ask_again_later();
+  void reads_on_time(Output& out);
+  [[nodiscard]] Instant reads_wake() const;
+  Refusal on_read_request(NodeId from, const ReadRequest& request, Output& out);
+  Refusal on_read_reply(NodeId from, const ReadReply& reply, Output& out);
 
   // replication.cpp
   void on_propose(const Propose& propose, Output& out);
@@ -278,6 +321,7 @@ class Core {
   Instant election_due_{};
   Instant heartbeat_due_{};
   std::uint64_t round_ = 0;
+  Reads reads_;
 
   Instant now_;  // Of the step that runs.
   Rng rng_;

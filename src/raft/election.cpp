@@ -72,17 +72,12 @@ void Core::adopt(Term term, Output& out) {
 
 void Core::count_vote(Slot slot, Output& out) {
   peers_[slot].granted = true;
-  if (is_majority(&Peer::granted)) become_leader(out);
+  if (majority(&Peer::granted)) become_leader(out);
 }
 
 void Core::count_pre_vote(Slot slot, Output& out) {
   peers_[slot].pre_granted = true;
-  if (is_majority(&Peer::pre_granted)) become_candidate(out);
-}
-
-bool Core::is_majority(bool Peer::* granted) const {
-  const auto counts = [&](const Peer& peer) { return peer.voter && peer.*granted; };
-  return static_cast<std::size_t>(std::ranges::count_if(peers_, counts)) >= quorum();
+  if (majority(&Peer::pre_granted)) become_candidate(out);
 }
 
 // Stickiness: a server that lost touch must not depose a leader that the others still hear.
@@ -93,10 +88,9 @@ bool Core::leader_is_live() const {
 
 bool Core::quorum_is_live() const {
   const auto live = [&](const Peer& peer) {
-    if (!peer.voter) return false;
     return peer.id == self() || now_ < peer.progress.heard() + options_.election_timeout_max;
   };
-  return static_cast<std::size_t>(std::ranges::count_if(peers_, live)) >= quorum();
+  return majority(live);
 }
 
 // Raft 5.4.1: terms first, then length. Position's own order compares indexes.

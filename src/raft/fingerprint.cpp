@@ -69,6 +69,14 @@ void describe_progress(Text& text, const Progress& progress, const Options& opti
   text.age_up_to(progress.heard(), options.election_timeout_max);
 }
 
+template <class Text>
+void describe(Text& text, const std::vector<Reads::Own>& own,
+              const std::vector<Reads::OfPeer>& of_peers) {
+  for (const Reads::Own& read : own) (text << read.id).deadline(read.due);
+  text << "peers";
+  for (const Reads::OfPeer& reads : of_peers) text << reads.peer << reads.boot << reads.number;
+}
+
 }  // namespace
 
 std::string Core::fingerprint() const {
@@ -107,12 +115,31 @@ void Core::describe(Text& text) const {
   for (const Peer* peer : peers) {
     text << std::uint64_t{peer->granted} << std::uint64_t{peer->pre_granted};
   }
+  describe_reads(text, peers);
   if (role_ != Role::leader) {
     text.deadline(election_due_);
     return;
   }
   text.deadline(heartbeat_due_) << round_;
   for (const Peer* peer : peers) describe_progress(text, peer->progress, options_);
+}
+
+// Which rounds a peer has answered matters to the reads that wait for one, and to no later read.
+void Core::describe_reads(Text& text, std::span<const Peer* const> peers) const {
+  text << "reads" << reads_.last_request;
+  text.deadline(reads_.ask_from);
+  raft::describe(text, reads_.waiting, reads_.of_peers);
+  for (const Reads::Round& round : reads_.rounds) {
+    text << "round" << round.number << round.index;
+    raft::describe(text, round.own, round.of_peers);
+    for (const Peer* peer : peers) {
+      text << std::uint64_t{peer->progress.answered() >= round.number};
+    }
+  }
+  if (!reads_.asked) return;
+  text << "asked" << reads_.asked->to << reads_.asked->term << reads_.asked->number;
+  text.deadline(reads_.asked->due);
+  raft::describe(text << reads_.asked->commit, reads_.asked->own, {});
 }
 
 }  // namespace kuilt::raft

@@ -96,8 +96,27 @@ struct HeartbeatReply {
   friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
 };
 
-using Message =
-    std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat, HeartbeatReply>;
+/// From a server that does not lead to the one that does: "how far is the log decided, for reads
+/// that came to me before this?" One is out at a time.
+struct ReadRequest {
+  Term term;
+  std::uint64_t number = 0;  ///< Of the sender's counting, from 1 in each life.
+  BootId boot;               ///< Which life.
+  friend bool operator==(const ReadRequest&, const ReadRequest&) = default;
+};
+/// Confirmed: a round that began after the request came in has found nobody in a later term.
+/// Otherwise the sender does not lead, or does no longer, and there is no index.
+struct ReadReply {
+  Term term;
+  std::uint64_t number = 0;  ///< Of the request.
+  BootId boot;               ///< Of the request.
+  bool confirmed = false;
+  Index index;  ///< Confirmed: everything that was committed when the request came in is below.
+  friend bool operator==(const ReadReply&, const ReadReply&) = default;
+};
+
+using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
+                             HeartbeatReply, ReadRequest, ReadReply>;
 
 [[nodiscard]] inline Term term_of(const Message& message) {
   return std::visit([](const auto& m) { return m.term; }, message);

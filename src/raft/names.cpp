@@ -31,8 +31,23 @@ std::string_view name_of(Refusal refusal) {
     case Refusal::acknowledges_beyond_log: return "acknowledges_beyond_log";
     case Refusal::answers_unknown_round: return "answers_unknown_round";
     case Refusal::late_reply: return "late_reply";
+    case Refusal::not_leading: return "not_leading";
+    case Refusal::repeated_read_request: return "repeated_read_request";
+    case Refusal::answers_unknown_read: return "answers_unknown_read";
+    case Refusal::read_below_commit: return "read_below_commit";
   }
   KUILT_FAIL("a refusal has a name");
+}
+
+std::string_view name_of(ReadFailure failure) {
+  switch (failure) {
+    case ReadFailure::none: return "none";
+    case ReadFailure::busy: return "busy";
+    case ReadFailure::leadership_lost: return "leadership_lost";
+    case ReadFailure::no_leader: return "no_leader";
+    case ReadFailure::timed_out: return "timed_out";
+  }
+  KUILT_FAIL("a failure has a name");
 }
 
 }  // namespace kuilt::raft

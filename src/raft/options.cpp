@@ -56,6 +56,12 @@ std::optional<std::string> complaint_about(const Options& options) {
     return below("uncommitted_bytes_max", options.uncommitted_bytes_max, "append_bytes_max",
                  options.append_bytes_max);
   }
+  if (options.reads_max == 0) return "reads_max is 0, but no read could ever be answered";
+  if (options.read_wait_max < options.retransmit_after) {
+    // A read whose request is lost is asked for once more.
+    return below("read_wait_max", options.read_wait_max, "retransmit_after",
+                 options.retransmit_after);
+  }
   if (options.term_jump_max == 0) return "term_jump_max is 0, but no term could ever be adopted";
   return std::nullopt;
 }

@@ -1,6 +1,7 @@
 // progress.hpp: what a leader knows about the log of one follower, and what is on its way there.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -35,6 +36,7 @@ class Progress {
   [[nodiscard]] Instant waiting_since() const { return waiting_since_; }
   [[nodiscard]] Instant paused_until() const { return paused_until_; }
   [[nodiscard]] BootId boot() const { return boot_; }
+  [[nodiscard]] std::uint64_t answered() const { return answered_; }
   [[nodiscard]] std::optional<Index> loading() const { return loading_; }
 
   /// Bytes that the window still has room for.
@@ -51,6 +53,10 @@ class Progress {
 
   /// An answer of the current term came, from a process with this boot id.
   void hear(BootId boot, Instant now);
+  /// It answered heartbeat `round`. An answer says that its sender was in our term after the round
+  /// began. A term is durable before it is told, so that stays true of a process that starts anew,
+  /// and answers of an earlier life count like any other: a new boot id takes nothing back.
+  void answer(std::uint64_t round) { answered_ = std::max(answered_, round); }
   void send(InFlight append, Instant now);
   void acknowledge(Index durable, Instant now);
   void reject(Index next);
@@ -73,6 +79,7 @@ class Progress {
   Instant paused_until_{};
   Instant heard_{};
   BootId boot_;
+  std::uint64_t answered_ = 0;    // The highest heartbeat round, in this term.
   std::optional<Index> loading_;  // First index of the one NeedEntries that is unanswered.
 };
 

@@ -1,6 +1,5 @@
 // replication.cpp: how the log gets to the followers, and when an entry is decided.
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "raft/core.hpp"
@@ -177,6 +176,7 @@ Refusal Core::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply, Outpu
   if (reply.round > round_) return Refusal::answers_unknown_round;
   Progress& progress = peers_[*slot].progress;
   progress.hear(reply.boot, now_);
+  progress.answer(reply.round);
   progress.resume();
   if (progress.lost_in_flight(reply.round, reply.last)) progress.probe();
   return Refusal::none;
@@ -202,6 +202,7 @@ void Core::on_loaded(const Loaded& loaded, Output& out) {
 }
 
 void Core::on_peer_lost(const PeerLost& lost) {
+  if (reads_.asked && reads_.asked->to == lost.peer) ask_again_later();
   const auto slot = slot_of(lost.peer);
   if (role_ != Role::leader || !slot) return;
   Progress& progress = peers_[*slot].progress;
@@ -214,6 +215,7 @@ void Core::on_peer_lost(const PeerLost& lost) {
 void Core::broadcast_heartbeat(Output& out) {
   heartbeat_due_ = now_ + options_.heartbeat_interval;
   ++round_;
+  begin_read_round();
   const Heartbeat heartbeat{hard_.term, {commit_, *log_.term_at(commit_)}, round_};
   for (const Peer& peer : peers_) {
     if (peer.id != self()) send(peer.id, heartbeat, hard_write_, out);
@@ -270,14 +272,15 @@ void Core::ask_for_entries(Peer& peer, Output& out) {
 // Replicas count once their disk does, this one included; the leader's own write is not waited for
 // when enough others have it. Entries of earlier terms are never counted (Raft 5.4.2, rule 4).
 void Core::advance_commit() {
-  std::vector<Index> durable;
-  durable.reserve(peers_.size());
-  for (const Peer& peer : peers_) {
-    if (!peer.voter) continue;
-    durable.push_back(peer.id == self() ? durability_.index() : peer.progress.match());
+  const auto durable_at = [&](const Peer& peer) {
+    return peer.id == self() ? durability_.index() : peer.progress.match();
+  };
+  Index decided = commit_;
+  for (const Peer& one : peers_) {
+    const Index index = durable_at(one);
+    const auto has_it = [&](const Peer& peer) { return durable_at(peer) >= index; };
+    if (index > decided && majority(has_it)) decided = index;
   }
-  std::ranges::sort(durable, std::greater());
-  const Index decided = durable[quorum() - 1];
   if (decided > commit_ && log_.term_at(decided) == hard_.term) commit_through(decided);
 }
 

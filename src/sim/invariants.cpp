@@ -181,6 +181,12 @@ void Invariants::sends_raft(ServerNumber server, ServerNumber to, const raft::Me
         if (durable.term < m.term) complain("a leader's term is durable before it leads");
       },
       [](const raft::HeartbeatReply&) {},
+      [](const raft::ReadRequest&) {},
+      [&](const raft::ReadReply& m) {
+        if (m.confirmed && durable.term < m.term) {
+          complain("a leader's term is durable before it leads");
+        }
+      },
   };
   std::visit(on_message, message);
 }

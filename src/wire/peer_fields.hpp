@@ -50,6 +50,18 @@ void describe(auto& visitor, wire::Is<HeartbeatReply> auto& m) {
   visitor.field(4, "disk_age", m.disk_age);
   visitor.field(5, "boot", m.boot);
 }
+void describe(auto& visitor, wire::Is<ReadRequest> auto& m) {
+  visitor.field(1, "term", m.term);
+  visitor.field(2, "number", m.number);
+  visitor.field(3, "boot", m.boot);
+}
+void describe(auto& visitor, wire::Is<ReadReply> auto& m) {
+  visitor.field(1, "term", m.term);
+  visitor.field(2, "number", m.number);
+  visitor.field(3, "boot", m.boot);
+  visitor.field(4, "confirmed", m.confirmed);
+  visitor.field(5, "index", m.index);
+}
 
 }  // namespace kuilt::raft
 
@@ -103,7 +115,8 @@ void describe(auto& visitor, Is<PeerGoodbye> auto& m) {
 using PeerFrame =
     std::variant<PeerHello, PeerProof, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, Forward, ForwardReply,
-                 FoundingOffer, FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken>;
+                 FoundingOffer, FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken,
+                 raft::ReadRequest, raft::ReadReply>;
 void describe(auto& visitor, Is<PeerFrame> auto& frame) {
   visitor.one_of(
       "message", frame, Alternative<PeerHello>{128, "hello"}, Alternative<PeerProof>{129, "proof"},
@@ -116,7 +129,9 @@ void describe(auto& visitor, Is<PeerFrame> auto& frame) {
       Alternative<Forward>{136, "forward"}, Alternative<ForwardReply>{137, "forward_reply"},
       Alternative<FoundingOffer>{138, "founding_offer"},
       Alternative<FoundingHold>{139, "founding_hold"}, Alternative<PeerGoodbye>{140, "goodbye"},
-      Alternative<PeerRooms>{149, "rooms"}, Alternative<PeerRoomsTaken>{150, "rooms_taken"});
+      Alternative<PeerRooms>{149, "rooms"}, Alternative<PeerRoomsTaken>{150, "rooms_taken"},
+      Alternative<raft::ReadRequest>{142, "read_request"},
+      Alternative<raft::ReadReply>{143, "read_reply"});
 }
 
 }  // namespace kuilt::wire

@@ -67,6 +67,8 @@ Bytes encode_raft(const raft::Message& message) {
       [](const raft::AppendReply& m) { return encode_framed(m); },
       [](const raft::Heartbeat& m) { return encode_framed(m); },
       [](const raft::HeartbeatReply& m) { return encode_framed(m); },
+      [](const raft::ReadRequest& m) { return encode_framed(m); },
+      [](const raft::ReadReply& m) { return encode_framed(m); },
   };
   return std::visit(encode_one, message);
 }
@@ -97,6 +99,8 @@ PeerMessage lifted(PeerFrame frame) {
       [](raft::AppendReply& m) -> PeerMessage { return raft::Message(m); },
       [](raft::Heartbeat& m) -> PeerMessage { return raft::Message(m); },
       [](raft::HeartbeatReply& m) -> PeerMessage { return raft::Message(m); },
+      [](raft::ReadRequest& m) -> PeerMessage { return raft::Message(m); },
+      [](raft::ReadReply& m) -> PeerMessage { return raft::Message(m); },
       [](Forward& m) -> PeerMessage { return std::move(m); },
       [](ForwardReply& m) -> PeerMessage { return std::move(m); },
       [](FoundingOffer& m) -> PeerMessage { return std::move(m); },

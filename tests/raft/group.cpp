@@ -18,6 +18,10 @@ void Coverage::add(const Coverage& other) {
   truncations += other.truncations;
   loads += other.loads;
   commits += other.commits;
+  reads_by_leaders += other.reads_by_leaders;
+  reads_via_leaders += other.reads_via_leaders;
+  shared_read_rounds += other.shared_read_rounds;
+  for (const auto& [failure, count] : other.failed_reads) failed_reads[failure] += count;
   for (const auto& [refusal, count] : other.refusals) refusals[refusal] += count;
 }
 
@@ -32,7 +36,7 @@ Group::Group(const GroupOptions& options) : options_(options), rng_(options.seed
     servers_.back().disk.commit = options.base.index;
   }
   configuration_ = voters(voting, learning);
-  next_proposal_ = next_fault_ = now_;
+  next_proposal_ = next_read_ = next_fault_ = now_;
   for (std::size_t i = 0; i < servers_.size(); ++i) start(i);
 }
 
@@ -205,6 +209,17 @@ void Group::propose() {
   }
 }
 
+// At any server, several at once now and then.
+void Group::read() {
+  next_read_ = now_ + std::chrono::microseconds(rng_.below(20'000));
+  const std::size_t i = rng_.below(servers_.size());
+  for (std::uint64_t n = 1 + rng_.below(3); n > 0 && servers_[i].core; --n) {
+    last_read_ = last_read_.next();
+    read_floors_[last_read_] = Index(options_.base.index.value() + decided_.size());
+    step(i, Read{last_read_});
+  }
+}
+
 std::optional<std::size_t> Group::any_leader() const {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     if (servers_[i].core && servers_[i].core->role() == Role::leader) return i;
@@ -216,7 +231,7 @@ void Group::misbehave() {
   next_fault_ = now_ + std::chrono::milliseconds(20 + rng_.below(300));
   const std::size_t i = rng_.below(servers_.size());
   const std::size_t j = rng_.below(servers_.size());
-  switch (rng_.below(7)) {
+  switch (rng_.below(8)) {
     case 0:
       if (servers_[i].core) crash(i);
       break;
@@ -230,6 +245,12 @@ void Group::misbehave() {
       break;
     case 5: step(i, PeerLost{servers_[j].id}); break;
     case 6: cut_.clear(); break;
+    case 7:  // Nor does it hear of the next leader: both think that they lead, for a while.
+      for (std::size_t k = 0; k < servers_.size(); ++k) {
+        cut_.insert({any_leader().value_or(i), k});
+        cut_.insert({k, any_leader().value_or(i)});
+      }
+      break;
   }
 }
 
@@ -244,7 +265,7 @@ void Group::heal() {
 }
 
 Instant Group::next_event() const {
-  Instant next = next_proposal_;
+  Instant next = std::min(next_proposal_, next_read_);
   if (options_.faults) next = std::min(next, next_fault_);
   if (!network_.empty()) next = std::min(next, network_.begin()->first);
   for (const Server& server : servers_) {
@@ -278,6 +299,7 @@ void Group::run(Duration duration) {
       if (now_ >= server.wake_at) step(i, Tick{});
     }
     if (now_ >= next_proposal_) propose();
+    if (now_ >= next_read_) read();
     if (options_.faults && now_ >= next_fault_) misbehave();
   }
 }
@@ -303,6 +325,7 @@ void Group::check(std::size_t i, const Output& out) {
     if (!fresh && place->second != server.id) fail(i, "a term has one leader in all its time");
   }
   if (out.committed) check_committed(i);
+  check_reads(i, out);
   std::vector<View> views;
   for (const Server& other : servers_) {
     if (other.core) views.push_back(other.id == server.id ? view : *other.before);
@@ -324,6 +347,27 @@ void Group::check_committed(std::size_t i) {
       ++coverage_.commits;
     }
     if (server.log[n] != decided_[n]) return fail(i, "an index is decided once");
+  }
+}
+
+// Linearizable: whatever anybody had committed when the read was asked for is at or below its
+// index.
+void Group::check_reads(std::size_t i, const Output& out) {
+  const Core& core = *servers_[i].core;
+  if (out.round_reads > 1) ++coverage_.shared_read_rounds;
+  for (const FinishedRead& read : out.reads) {
+    const auto floor = read_floors_.extract(read.id);
+    if (floor.empty()) return fail(i, "a read ends once");
+    if (!read.index) {
+      ++coverage_.failed_reads[read.failure];
+      continue;
+    }
+    ++(core.role() == Role::leader ? coverage_.reads_by_leaders : coverage_.reads_via_leaders);
+    if (*read.index < floor.mapped()) {
+      fail(i, "a read sees what was committed before it, through " +
+                  std::to_string(floor.mapped().value()) + ", but is told " +
+                  std::to_string(read.index->value()));
+    }
   }
 }
 

@@ -35,6 +35,10 @@ struct Coverage {
   std::uint64_t truncations = 0;
   std::uint64_t loads = 0;
   std::uint64_t commits = 0;
+  std::uint64_t reads_by_leaders = 0;
+  std::uint64_t reads_via_leaders = 0;
+  std::uint64_t shared_read_rounds = 0;
+  std::map<ReadFailure, std::uint64_t> failed_reads;
   std::map<Refusal, std::uint64_t> refusals;
 
   void add(const Coverage& other);
@@ -96,10 +100,12 @@ class Group {
   void order(std::size_t i, Write write);
   void finish_write(std::size_t i);
   void propose();
+  void read();
   void misbehave();
   [[nodiscard]] std::optional<std::size_t> any_leader() const;
   void check(std::size_t i, const Output& out);
   void check_committed(std::size_t i);
+  void check_reads(std::size_t i, const Output& out);
   void fail(std::size_t i, std::string_view what);
   void note(const std::string& event);
   [[nodiscard]] Duration disk_delay(const Server& server);
@@ -115,11 +121,14 @@ class Group {
   std::multimap<Instant, Flight> network_;
   std::set<std::pair<std::size_t, std::size_t>> cut_;  // One-way.
   Instant next_proposal_{};
+  Instant next_read_{};
   Instant next_fault_{};
   std::vector<Entry> decided_;        // What anybody ever committed, after the base.
   std::vector<Term> decided_in_;      // The term of the server that committed it first.
   std::map<Term, NodeId> leader_of_;  // Over the whole run.
   std::uint64_t payload_ = 0;
+  ReadId last_read_;
+  std::map<ReadId, Index> read_floors_;  // What had been decided when the read was asked for.
   Coverage coverage_;
   std::optional<std::string> violation_;
   std::deque<std::string> history_;

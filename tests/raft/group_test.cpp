@@ -76,11 +76,21 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
   EXPECT_GT(coverage.truncations, 0U);
   EXPECT_GT(coverage.loads, 0U);
   EXPECT_GT(coverage.commits, 0U);
+  EXPECT_GT(coverage.reads_by_leaders, 0U);
+  EXPECT_GT(coverage.reads_via_leaders, 0U);
+  EXPECT_GT(coverage.shared_read_rounds, 0U);
+  EXPECT_GT(coverage.failed_reads[ReadFailure::leadership_lost], 0U);
+  EXPECT_GT(coverage.failed_reads[ReadFailure::no_leader], 0U);
   std::printf(
       "steps %lu, leaders %lu, crashes %lu, lost writes %lu, lost messages %lu, "
       "truncations %lu, loads %lu, commits %lu\n",
       coverage.steps, coverage.leaders, coverage.crashes, coverage.lost_writes,
       coverage.lost_messages, coverage.truncations, coverage.loads, coverage.commits);
+  std::printf("reads by leaders %lu, via leaders %lu, shared rounds %lu\n",
+              coverage.reads_by_leaders, coverage.reads_via_leaders, coverage.shared_read_rounds);
+  for (const auto& [failure, count] : coverage.failed_reads) {
+    std::printf("reads failed by %s: %lu\n", std::string(name_of(failure)).c_str(), count);
+  }
   for (const auto& [refusal, count] : coverage.refusals) {
     std::printf("refused as %s: %lu\n", std::string(name_of(refusal)).c_str(), count);
   }

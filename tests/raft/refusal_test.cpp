@@ -218,10 +218,10 @@ TEST(Refusals, AbsurdPositionsAreAnsweredOrRefusedButNeverFatal) {
 
 TEST(Refusals, EachHasAName) {
   std::set<std::string_view> names;
-  for (int i = 0; i <= static_cast<int>(Refusal::late_reply); ++i) {
+  for (int i = 0; i <= static_cast<int>(Refusal::read_below_commit); ++i) {
     names.insert(name_of(static_cast<Refusal>(i)));
   }
-  EXPECT_EQ(names.size(), static_cast<std::size_t>(Refusal::late_reply) + 1);
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(Refusal::read_below_commit) + 1);
   EXPECT_EQ(name_of(Role::pre_candidate), "pre_candidate");
 }
 
