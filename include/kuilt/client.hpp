@@ -139,6 +139,16 @@ class KUILT_API ClusterClient {
   Pending<Receipt> propose(BytesView command);
   Pending<Receipt> propose(BytesView command, ProposeOptions options);
 
+  /// A linearizable read, without an entry in the log: the index through which this client must
+  /// have seen the log, to have seen everything that was acknowledged to anybody before the call.
+  /// Observe until an Advance goes through it, and what you have built of the entries is that new.
+  /// A majority of the servers confirms it, whichever server answers. Changes nothing, and may be
+  /// called again after any error.
+  /// Errors, all with effect none: busy, no_server, no_leader, not_leader, timed_out, stopped,
+  /// cancelled, version_unsupported (a server that knows no reads).
+  /// Success does not promise that an observer of this client is there yet.
+  Pending<Index> read_barrier(std::chrono::nanoseconds timeout = std::chrono::seconds(5));
+
   /// Opens a session that survives this process, in the file `path`; begins one, if there is no
   /// such file. Waits until a server has admitted this client, `deadline` at most: a session
   /// belongs to one cluster. Also to one history of it: after a restore it opens, shows what is

@@ -167,6 +167,17 @@ class KUILT_API ServerCluster {
   /// Errors: invalid_argument (no such server runs; `after` is not committed there), compacted.
   Result<CommittedStream> committed(Index after = {}, const std::string& server = {}) const;
 
+  /// A linearizable read of this program's own state, without an entry in the log. Success: the
+  /// server of that name here, or the first that runs, has applied the log through the index (its
+  /// state machine, if it has one; else `committed` goes through it), and everything that was
+  /// acknowledged to anybody before the call is at or below. So what its state machine says from
+  /// now on is that new. A majority of the servers confirms it.
+  /// Waits, `timeout` at most. Never inside a call of the state machine: it would wait for itself.
+  /// Errors, all with effect none: invalid_argument (no such server runs), no_leader, not_leader,
+  /// busy, timed_out, stopped.
+  Result<Index> read_barrier(std::chrono::nanoseconds timeout = std::chrono::seconds(5),
+                             const std::string& server = {}) const;
+
   /// Stops one server of `in_process` at once, as a crash would, its directory excepted.
   /// Errors: invalid_argument (no such server, or stopped already).
   Status stop(const std::string& name);

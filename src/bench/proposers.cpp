@@ -104,6 +104,7 @@ void Proposers::on_message(Link& link, BytesView message) {
       [](const wire::Roster&) {},
       [](const wire::Delivery&) {},
       [](const wire::RoomRefusal&) {},
+      [](const wire::BarrierAnswer&) {},
   };
   std::visit(on_kind, *decoded);
 }

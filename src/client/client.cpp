@@ -60,6 +60,14 @@ Pending<Receipt> ClusterClient::propose(BytesView command, ProposeOptions option
   return Pending<Receipt>(shell_->propose(command, options));
 }
 
+Pending<Index> ClusterClient::read_barrier(std::chrono::nanoseconds timeout) {
+  if (learner_ && learner_->stopped()) {
+    return Pending<Index>(shell_->failed_read(
+        Error(ErrorCode::stopped, Effect::none, "the client was stopped before")));
+  }
+  return Pending<Index>(shell_->read_barrier(timeout));
+}
+
 Result<DurableSession> ClusterClient::open_session(const std::string& path,
                                                    std::chrono::nanoseconds deadline) {
   const std::string doing = "open session " + path;

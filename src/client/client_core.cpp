@@ -15,7 +15,8 @@ ClientCore::ClientCore(const ClientOptions& options, std::uint64_t seed, Session
       rotation_(options.endpoints, options.selector),
       links_(options.links),
       cluster_(options.cluster),
-      calls_(options, rng_.next(), session) {
+      calls_(options, rng_.next(), session),
+      reads_(options, rng_.next()) {
   KUILT_CHECK(!links_.empty());
   for (Link& link : links_) link.due = now;
 }
@@ -32,6 +33,7 @@ Output ClientCore::step(Instant now, std::vector<Input> inputs) {
   if (!stopped_) {
     watch_all(now, out.duties);
     calls_.tick(now, situation(), out.duties);
+    reads_.tick(now, situation(), out.duties);
     pump(now, out.duties);
   }
   out.wake_at = wake_at();
@@ -46,6 +48,10 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
     if (const auto* call = std::get_if<ProposeCall>(&input)) {
       Error refusal(ErrorCode::stopped, Effect::none, "the client was stopped before");
       duties.push_back(Resolved{call->call, without_attempt(*call, std::move(refusal))});
+    }
+    if (const auto* read = std::get_if<BarrierCall>(&input)) {
+      duties.push_back(BarrierResolved{
+          read->call, Error(ErrorCode::stopped, Effect::none, "the client was stopped before")});
     }
     return;
   }
@@ -65,7 +71,11 @@ void ClientCore::take(Instant now, Input& input, Duties& duties) {
         if (Link* link = find(arrived.dial)) on_message(now, *link, arrived.message, duties);
       },
       [&](ProposeCall& call) { calls_.propose(now, std::move(call), duties); },
-      [&](const CancelCall& cancel) { calls_.cancel(cancel.call, duties); },
+      [&](const BarrierCall& call) { reads_.call(now, call, duties); },
+      [&](const CancelCall& cancel) {
+        calls_.cancel(cancel.call, duties);
+        reads_.cancel(cancel.call, duties);
+      },
       [&](ObserveCall& call) { observe(now, call, duties); },
       [&](const UnobserveCall& call) { unobserve(call.room, duties); },
       [&](const Taken& bytes) { taken(bytes, duties); },
@@ -85,6 +95,7 @@ void ClientCore::stop(Duties& duties) {
   leave_all_rooms(duties);
   in_use_.reset();
   calls_.stop(duties);
+  reads_.stop(duties);
   while (!rooms_.empty()) {
     end_observe(rooms_.begin()->first,
                 Error(ErrorCode::stopped, Effect::none, "the client was stopped"), duties);
@@ -146,6 +157,9 @@ void ClientCore::pump(Instant now, Duties& duties) {
   for (wire::Propose& frame : calls_.send(now, link.commit, duties)) {
     duties.push_back(Send{link.dial, std::move(frame)});
   }
+  if (const auto read = reads_.send(now, *link.welcome, duties)) {
+    duties.push_back(Send{link.dial, *read});
+  }
 }
 
 Situation ClientCore::situation() const {
@@ -156,7 +170,8 @@ Situation ClientCore::situation() const {
 
 Instant ClientCore::wake_at() const {
   if (stopped_) return Instant::max();
-  Instant at = calls_.wake_at().value_or(Instant::max());
+  Instant at = std::min(calls_.wake_at().value_or(Instant::max()),
+                        reads_.wake_at().value_or(Instant::max()));
   for (const Link& link : links_) {
     if (link.state != Link::State::admitted) {
       at = std::min(at, link.due);

@@ -12,6 +12,7 @@
 #include "client/client_core_calls.hpp"
 #include "client/client_core_feed.hpp"
 #include "client/client_core_links.hpp"
+#include "client/client_core_reads.hpp"
 #include "client/client_core_rooms.hpp"
 #include "client/client_core_values.hpp"
 #include "kuilt/detail/rng.hpp"
@@ -119,6 +120,7 @@ class ClientCore {
   std::string trouble_;                 ///< The last that went wrong with a link.
   std::set<std::string> condemned_by_;  ///< Endpoints that said, of late, that we are wrong.
   Calls calls_;
+  Reads reads_;
   std::map<RoomName, RoomFeed> rooms_;
   /// Left before the server answered: on this link a reply to the room may still be the old one.
   std::set<RoomName> left_unanswered_;

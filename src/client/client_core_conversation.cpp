@@ -175,6 +175,7 @@ void ClientCore::lose(Instant now, Link& link, const std::string& reason, Duties
   in_use_.reset();
   if (!lost_at_) lost_at_ = now;
   calls_.link_down(duties);
+  reads_.link_down();
   for (auto& [room, feed] : rooms_) feed.link_down();
   memberships_.link_down();
   left_unanswered_.clear();
@@ -210,6 +211,9 @@ void ClientCore::on_admitted_message(Instant now, Link& link, wire::ServerMessag
       [&](const wire::Answers& answers) {
         if (!in_use(link)) return;
         for (const wire::Answer& answer : answers.answers) calls_.answer(now, answer, duties);
+      },
+      [&](const wire::BarrierAnswer& answer) {
+        if (in_use(link)) reads_.answer(now, answer, duties);
       },
       [&](const wire::ObserveReply& reply) { on_observe_reply(now, link, reply, duties); },
       [&](const wire::Feed& frame) { on_feed(now, link, frame, duties); },

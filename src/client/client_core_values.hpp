@@ -83,6 +83,11 @@ struct ProposeCall {
   bool sent_before = false;  ///< An attempt of an earlier call, or process, may be in the log.
   bool renews = false;  ///< Its owner can bring a key of a session that is born later (`NeedKey`).
 };
+/// Asks how far the log was when this came in: see wire::ReadBarrier.
+struct BarrierCall {
+  CallId call;
+  Instant deadline;
+};
 struct CancelCall {
   CallId call;
 };
@@ -127,7 +132,7 @@ struct Rerouted {};
 struct Stop {};
 using Input = std::variant<Tick, Dialed, Broken, Heard, Arrived, ProposeCall, CancelCall,
                            ObserveCall, UnobserveCall, Taken, JoinCall, LeaveCall, SayCall,
-                           FreshSession, FreshKey, Rerouted, Stop>;
+                           FreshSession, FreshKey, Rerouted, Stop, BarrierCall>;
 
 // What the shell owes.
 struct Dial {
@@ -145,6 +150,11 @@ struct Close {
 struct Resolved {
   CallId call;
   Result<wire::CommittedOutcome> result;
+};
+/// The end of a BarrierCall. An Error's effect is none.
+struct BarrierResolved {
+  CallId call;
+  Result<Index> result;
 };
 struct Delivered {
   RoomName room;
@@ -202,7 +212,8 @@ struct Event {
   std::optional<FeedRule> rule = {};  ///< Of `feed_broken`.
 };
 using Duty = std::variant<Dial, Send, Close, Resolved, Delivered, Advanced, ObserveEnded, RoomTold,
-                          RoomDelivered, RoomRefused, RoomEnded, NeedSession, NeedKey, Event>;
+                          RoomDelivered, RoomRefused, RoomEnded, NeedSession, NeedKey, Event,
+                          BarrierResolved>;
 
 struct Output {
   std::vector<Duty> duties;  ///< In the order in which they are to be done.

@@ -151,6 +151,31 @@ std::shared_ptr<PendingState<Receipt>> ClientShell::propose(client::ProposeCall 
   return state;
 }
 
+std::shared_ptr<PendingState<Index>> ClientShell::read_barrier(Duration deadline) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) {
+    return failed_read(Error(ErrorCode::stopped, Effect::none, "the client was stopped before"));
+  }
+  if (callbacks_->waiting() >= callbacks_waiting_max) {
+    return failed_read(Error(ErrorCode::busy, Effect::none,
+                             std::to_string(callbacks_waiting_max) + " callbacks wait to be run"));
+  }
+  const CallId call(++last_call_);
+  auto abandon = [weak = weak_from_this(), call] {
+    if (const auto shell = weak.lock()) shell->post(client::CancelCall{call});
+  };
+  auto state = std::make_shared<PendingState<Index>>(callbacks_, std::move(abandon));
+  pending_reads_.emplace(call, state);
+  gather({client::BarrierCall{call, clock_now() + bounded(deadline)}, nullptr});
+  return state;
+}
+
+std::shared_ptr<PendingState<Index>> ClientShell::failed_read(Error error) {
+  auto state = std::make_shared<PendingState<Index>>(callbacks_, nullptr);
+  state->resolve(std::move(error));
+  return state;
+}
+
 std::shared_ptr<PendingState<Receipt>> ClientShell::failed(Error error) {
   auto state = std::make_shared<PendingState<Receipt>>(callbacks_, nullptr);
   state->resolve(std::move(error));
@@ -313,6 +338,7 @@ void ClientShell::carry_out(client::Duty& duty) {
       [&](const client::Send& one) { send(one); },
       [&](const client::Close& one) { close(one.dial); },
       [&](client::Resolved& one) { resolved(one); },
+      [&](client::BarrierResolved& one) { read(one); },
       [&](client::Delivered& one) { delivered(one); },
       [&](const client::Advanced& one) { advanced(one); },
       [&](const client::ObserveEnded& one) { ended(one); },
@@ -430,6 +456,18 @@ void ClientShell::need_key(const client::NeedKey& duty) {
     if (found != pending_.end()) tell = found->second.on_need_key;
   }
   if (tell) tell(duty);
+}
+
+void ClientShell::read(client::BarrierResolved& duty) {
+  std::shared_ptr<PendingState<Index>> state;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = pending_reads_.find(duty.call);
+    if (found == pending_reads_.end()) return;
+    state = std::move(found->second);
+    pending_reads_.erase(found);
+  }
+  state->resolve(std::move(duty.result));
 }
 
 void ClientShell::delivered(client::Delivered& duty) {

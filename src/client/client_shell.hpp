@@ -72,6 +72,9 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   std::shared_ptr<PendingState<Receipt>> propose(client::ProposeCall asked, Duration deadline,
                                                  OnEnd on_end, OnNeedKey on_need_key = {});
   void answer_key(const client::FreshKey& fresh) { post(fresh); }
+  std::shared_ptr<PendingState<Index>> read_barrier(Duration deadline);
+  /// A barrier that has ended before it began.
+  std::shared_ptr<PendingState<Index>> failed_read(Error error);
   /// A proposal that has ended before it began.
   std::shared_ptr<PendingState<Receipt>> failed(Error error);
   /// Waits for a link. Errors: no_server, stopped, usage (inside a callback).
@@ -121,6 +124,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
   void close(client::DialId dial);
   void resolved(client::Resolved& duty);
   void need_key(const client::NeedKey& duty);
+  void read(client::BarrierResolved& duty);
   void delivered(client::Delivered& duty);
   void advanced(const client::Advanced& duty);
   void ended(const client::ObserveEnded& duty);
@@ -165,6 +169,7 @@ class ClientShell : public std::enable_shared_from_this<ClientShell> {
     OnNeedKey on_need_key;
   };
   std::map<client::CallId, PendingCall> pending_;
+  std::map<client::CallId, std::shared_ptr<PendingState<Index>>> pending_reads_;
   std::map<RoomName, std::uint64_t> rooms_;  ///< Number of the observe.
   std::vector<std::shared_ptr<PendingState<ClusterPlace>>> place_waiters_;
   struct Membership {

@@ -41,12 +41,12 @@ void coalesce_heartbeats(std::vector<PeerSend>& send) {
   send.erase(send.begin(), kept.base());
 }
 
-bool is_about_proposals(const Input& input) {
+bool is_of_clients(const Input& input) {
   if (const auto* from = std::get_if<FromPeer>(&input)) {
     return std::holds_alternative<wire::Forward>(from->message);
   }
   return std::holds_alternative<Submit>(input) || std::holds_alternative<LinkClosed>(input) ||
-         std::holds_alternative<Verdicts>(input);
+         std::holds_alternative<Verdicts>(input) || std::holds_alternative<BarrierCall>(input);
 }
 
 }  // namespace
@@ -67,12 +67,18 @@ Machine::Machine(const MachineOptions& options, MachineBoot boot, std::uint64_t 
 }
 
 Output Machine::step(Instant now, std::vector<Input> inputs) {
-  Turn turn{now, {}, {}, {}};
-  for (const bool proposals : {false, true}) {
+  Turn turn{.now = now,
+            .out = {},
+            .before_committed = {},
+            .committed = {},
+            .to_publish = {},
+            .to_apply = {}};
+  for (const bool of_clients : {false, true}) {
     for (Input& input : inputs) {
-      if (is_about_proposals(input) == proposals) take_in(turn, input);
+      if (is_of_clients(input) == of_clients) take_in(turn, input);
     }
   }
+  ask_for_reads(turn);
   on_timeouts(turn);
   run(turn, raft::Tick{});  // Last: what has come in may be the heartbeat that was waited for.
   flush(turn);              // What a server takes over that this very tick has made the leader.
@@ -104,6 +110,7 @@ void Machine::take_in(Turn& turn, Input& input) {
       [&](raft::Loaded& loaded) { run(turn, loaded); },
       [&](Applied& applied) { on_applied(turn, applied); },
       [&](const Verdicts& verdicts) { on_verdicts(turn, verdicts); },
+      [&](const BarrierCall& call) { on_barrier(turn, call); },
   };
   std::visit(on_input, input);
 }
@@ -152,6 +159,8 @@ void Machine::absorb(Turn& turn, raft::Output out) {
   // Commit before leadership: what this step has committed is no longer to be forwarded.
   if (out.committed) publish(turn);
   follow_leadership(turn);
+  if (out.round_reads > 1) ++counters_.shared_read_rounds;
+  for (const raft::FinishedRead& read : out.reads) on_finished_read(turn, read);
 }
 
 void Machine::follow_truncation(Index truncated_after) {
@@ -195,6 +204,7 @@ void Machine::follow_leadership(Turn& turn) {
 }
 
 void Machine::finish(Turn& turn) {
+  answer_barriers(turn);
   coalesce_heartbeats(turn.out.send);
   if (!turn.committed.empty()) {
     turn.out.committed = std::make_shared<const CommittedBatch>(
@@ -225,6 +235,9 @@ Instant Machine::wake_at(const Turn& turn) const {
   if (!waiting_.parked().empty()) {
     wake = std::min(wake, waiting_.parked().begin()->first + options_.leader_wait_max);
     if (forward_from_ > turn.now) wake = std::min(wake, forward_from_);
+  }
+  if (const auto oldest = barriers_.oldest()) {
+    wake = std::min(wake, oldest->since + options_.barrier_within_max);
   }
   return wake;
 }

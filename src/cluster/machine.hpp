@@ -17,12 +17,14 @@
 #include <vector>
 
 #include "cluster/admission.hpp"
+#include "cluster/barriers.hpp"
 #include "cluster/forwards_taken.hpp"
 #include "cluster/results.hpp"
 #include "cluster/sessions.hpp"
 #include "cluster/waiting.hpp"
 #include "raft/core.hpp"
 #include "raft/outbox.hpp"
+#include "wire/client_messages.hpp"
 #include "wire/outcome.hpp"
 #include "wire/peer_messages.hpp"
 
@@ -46,6 +48,11 @@ struct MachineOptions {
   Duration answer_within_max = std::chrono::seconds(20);
   /// What `busy` tells the client to wait.
   Duration busy_retry_after = std::chrono::milliseconds(100);
+
+  /// Read barriers without an answer; more is refused as busy.
+  std::size_t barriers_max = 65'536;
+  /// Whatever happens, a read barrier is answered within this time.
+  Duration barrier_within_max = std::chrono::seconds(5);
 
   /// The server has a state machine: a commit is answered once `Applied` has told its result.
   bool applies = false;
@@ -94,12 +101,23 @@ struct Applied {
 struct Verdicts {
   std::vector<AdmissionVerdict> verdicts;
 };
+/// Asks for an index at or above all that was acknowledged to anybody before, and for an answer
+/// once this server is as far as `kind` says. Barriers of a link that is gone end by themselves.
+struct BarrierCall {
+  LinkId link;
+  std::uint64_t number = 0;  ///< The answer carries it.
+  BarrierKind kind = BarrierKind::published;
+};
 using Input = std::variant<Tick, Submit, LinkClosed, FromPeer, PeerUp, PeerDown, raft::Written,
-                           raft::Loaded, Applied, Verdicts>;
+                           raft::Loaded, Applied, Verdicts, BarrierCall>;
 
 struct Answered {
   LinkId link;
   wire::Answer answer;
+};
+struct BarrierAnswered {
+  LinkId link;
+  wire::BarrierAnswer answer;
 };
 struct PeerSend {
   NodeId to;
@@ -126,6 +144,7 @@ struct Output {
   std::shared_ptr<const CommittedBatch> committed;  ///< To every feed; null if commit did not move.
   std::vector<AdmissionQuestion> ask;               ///< To the state machine; answer with Verdicts.
   std::vector<Answered> answers;
+  std::vector<BarrierAnswered> barriers;
   std::optional<Index> applied;          ///< `Applied` through here has been taken in.
   std::optional<Leadership> leadership;  ///< Set when it changed.
   Instant wake_at{};                     ///< Step with Tick no later than this.
@@ -148,6 +167,12 @@ struct Counters {
   std::uint64_t refused_busy = 0;
   std::uint64_t asked = 0;         ///< Questions to the state machine whether to admit a command.
   std::uint64_t not_admitted = 0;  ///< Proposals that it did not.
+  std::uint64_t barriers = 0;      ///< Read barriers taken.
+  std::uint64_t reads_led = 0;     ///< Reads that this server confirmed as the leader,
+  std::uint64_t reads_asked = 0;   ///< or had confirmed by the leader.
+  std::uint64_t reads_lost = 0;    ///< Failed, as this server lost the lead.
+  std::uint64_t reads_failed = 0;  ///< Failed for another reason.
+  std::uint64_t shared_read_rounds = 0;  ///< Rounds that confirmed more than one read.
   std::map<std::string, std::uint64_t> refused_peer_messages;  ///< By name of the raft::Refusal.
 };
 
@@ -165,7 +190,8 @@ class Machine {
 
   /// One turn: takes in all facts that have gathered and returns every duty that follows. What the
   /// cluster says comes first, proposals last, each in order: so they are judged by all that is
-  /// known, and those of one turn become one append. Commit notices are coalesced per turn.
+  /// known, and those of one turn become one append, and read barriers one read. Commit notices are
+  /// coalesced per turn.
   Output step(Instant now, std::vector<Input> inputs);
 
   [[nodiscard]] const raft::Core& raft() const;
@@ -181,6 +207,8 @@ class Machine {
     Output out;
     Position before_committed;
     std::vector<raft::Entry> committed;
+    std::vector<Barriers::Waiter> to_publish;  // Barriers that came in, by kind.
+    std::vector<Barriers::Waiter> to_apply;
   };
   // What a leader does with a proposal. Neither outcome nor question: it is in the log, and commit
   // will tell.
@@ -238,6 +266,14 @@ class Machine {
   [[nodiscard]] Index last_index() const;
   [[nodiscard]] LogTime stamp_at(Instant now) const;
 
+  // reading.cpp: read barriers.
+  void on_barrier(Turn& turn, const BarrierCall& call);
+  void ask_for_reads(Turn& turn);
+  void on_finished_read(Turn& turn, const raft::FinishedRead& read);
+  [[nodiscard]] wire::RefusedOutcome outcome_of(raft::ReadFailure failure);
+  static void answer(Turn& turn, const Barriers::Waiter& waiter, wire::BarrierOutcome outcome);
+  void answer_barriers(Turn& turn);
+
   // applying.cpp: the state machine's part.
   void on_applied(Turn& turn, Applied& applied);
   void on_verdicts(Turn& turn, const Verdicts& given);
@@ -253,6 +289,7 @@ class Machine {
   std::map<NodeId, ForwardsTaken> taken_;
   std::set<NodeId> links_down_;
   Admission admission_;
+  Barriers barriers_;
   Results results_;
   Index applied_;
   Counters counters_;

@@ -10,6 +10,8 @@
 namespace kuilt::server {
 namespace {
 
+// Read barriers without an answer; a client that needs more is answered by the last one it asked.
+constexpr std::size_t barriers_max = 1024;
 constexpr std::size_t pending_overhead = 128;  // What a waiting proposal costs besides its bytes.
 
 // RFC 6455, 7.4.1.
@@ -78,6 +80,7 @@ void ClientLink::on_frame(const Bytes& frame) {
   const auto on_message = Overloaded{
       [&](const wire::Hello& hello) { on_hello(hello); },
       [&](wire::Propose& propose) { on_propose(std::move(propose)); },
+      [&](const wire::ReadBarrier& barrier) { on_read_barrier(barrier); },
       [&](wire::Observe& wanted) { owner_.observe(id_, encoding_, std::move(wanted)); },
       [&](const wire::Credit& credit) { owner_.credit(id_, credit); },
       [&](const wire::Unobserve& unobserve) { owner_.unobserve(id_, unobserve.room); },
@@ -139,7 +142,7 @@ wire::Welcome ClientLink::welcome() const {
   const LeaderView leader = owner_.leader();
   return {
       .version = wire::client_version_max,
-      .features = wire::feature_rooms,
+      .features = wire::feature_rooms | wire::feature_reads,
       .server = facts_.node,
       .server_name = facts_.name,
       .cluster = facts_.configuration.cluster,
@@ -218,6 +221,24 @@ void ClientLink::answer(const std::vector<wire::Answer>& answers) {
     fit_result(out.answers.back().outcome, room);
   }
   if (!out.answers.empty()) send(out);
+}
+
+void ClientLink::on_read_barrier(const wire::ReadBarrier& barrier) {
+  if (barriers_ < barriers_max) {
+    ++barriers_;
+    return owner_.read_barrier(id_, barrier.number);
+  }
+  send(wire::BarrierAnswer{barrier.number,
+                           wire::RefusedOutcome{ErrorCode::busy,
+                                                "this link has " + std::to_string(barriers_) +
+                                                    " unanswered read barriers, the limit is " +
+                                                    std::to_string(barriers_max),
+                                                true, std::chrono::milliseconds(100)}});
+}
+
+void ClientLink::answer(const wire::BarrierAnswer& answer) {
+  --barriers_;
+  send(answer);
 }
 
 void ClientLink::settle(const Pending& pending, const wire::Outcome& outcome) {

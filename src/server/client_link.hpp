@@ -28,6 +28,7 @@ class ClientLinkOwner {
   /// The hello was good. The owner evicts an older link of the same client and number.
   virtual void admitted(cluster::LinkId link, const wire::Hello& hello) = 0;
   virtual void submit(cluster::LinkId link, std::vector<wire::Proposal> proposals) = 0;
+  virtual void read_barrier(cluster::LinkId link, std::uint64_t number) = 0;
   virtual void observe(cluster::LinkId link, wire::Encoding encoding, wire::Observe wanted) = 0;
   virtual void credit(cluster::LinkId link, wire::Credit credit) = 0;
   virtual void unobserve(cluster::LinkId link, const RoomName& room) = 0;
@@ -45,7 +46,8 @@ class ClientLinkOwner {
 /// One client link: hello, proposals and their answers, observing. Both encodings come here.
 ///
 /// A proposal without a session gets one that lives as long as the link (docs/protocol.md).
-/// Unanswered proposals are bounded by Limits::window_bytes_max; beyond it the answer is `busy`.
+/// Unanswered proposals are bounded by Limits::window_bytes_max, and read barriers by their number;
+/// beyond it the answer is `busy`.
 ///
 /// Threads: the shard's. Ownership: by the shard; borrows facts and owner.
 class ClientLink {
@@ -56,6 +58,8 @@ class ClientLink {
 
   /// What became of proposals of this link.
   void answer(const std::vector<wire::Answer>& answers);
+  /// The end of a read barrier of this link.
+  void answer(const wire::BarrierAnswer& answer);
   /// An encoded frame, shared with other links. False: the link is being closed as too slow.
   bool send_shared(const Bytes& frame);
   void send(const wire::ServerMessage& message);
@@ -93,6 +97,7 @@ class ClientLink {
   void on_frame(const Bytes& frame);
   void on_hello(const wire::Hello& hello);
   void on_propose(wire::Propose propose);
+  void on_read_barrier(const wire::ReadBarrier& barrier);
   void on_join(wire::Join join);
   void enter_own_session(wire::Proposal& proposal, Pending& pending);
   void settle(const Pending& pending, const wire::Outcome& outcome);
@@ -115,6 +120,7 @@ class ClientLink {
   std::uint64_t proposals_ = 0;  // Our numbers: a client may use its own twice.
   std::map<std::uint64_t, Pending> pending_;
   std::size_t pending_bytes_ = 0;
+  std::size_t barriers_ = 0;  // Without an answer.
   std::optional<OwnSession> own_session_;
   BytesView shared_frame_;  // For its address and size; never read.
 };

@@ -58,6 +58,7 @@ void CoreThread::carry_out(cluster::Output output) {
   if (output.committed) duties_.publish(std::move(output.committed));
   if (!output.ask.empty()) duties_.ask(std::move(output.ask));
   if (!output.answers.empty()) duties_.answer(std::move(output.answers));
+  if (!output.barriers.empty()) duties_.barriers(std::move(output.barriers));
   if (output.applied) duties_.applied();
   if (output.leadership) duties_.lead(*output.leadership);
 }

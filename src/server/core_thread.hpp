@@ -34,6 +34,7 @@ struct CoreDuties {
   std::function<void(std::shared_ptr<const cluster::CommittedBatch>)> publish;
   std::function<void(std::vector<cluster::AdmissionQuestion>)> ask;
   std::function<void(std::vector<cluster::Answered>)> answer;
+  std::function<void(std::vector<cluster::BarrierAnswered>)> barriers;
   std::function<void()> applied;  ///< The last Applied was taken in.
   std::function<void(const cluster::Leadership&)> lead;
 };

@@ -88,6 +88,12 @@ void add_core(Families& out, const CoreView& view) {
   out.by_reason("kuilt_peer_messages_refused_total",
                 "Messages of other servers that were not obeyed, by reason",
                 counted.refused_peer_messages);
+  out.counter("kuilt_read_barriers_total", "Read barriers taken from clients", counted.barriers);
+  out.counter("kuilt_reads_led_total", "Reads confirmed as leader", counted.reads_led);
+  out.counter("kuilt_reads_asked_total", "Reads confirmed by the leader elsewhere",
+              counted.reads_asked);
+  out.counter("kuilt_reads_failed_total", "Reads without an index: no leader, or a lead lost",
+              counted.reads_lost + counted.reads_failed);
 }
 
 void add_log(Families& out, const LogThread::Figures& log) {

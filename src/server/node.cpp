@@ -67,6 +67,7 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
 Node::~Node() {
   listener_.reset();
   core_.stop();
+  own_reads_->stop();
   rooms_.stop();
   apply_.reset();
   committed_->close();
@@ -118,6 +119,7 @@ void Node::fail(const Error& error, const std::string& what) {
   }
   failed_ = true;
   core_.halt();
+  own_reads_->stop();
   for (const auto& shard : shards_) {
     shard->drain({.code = ErrorCode::stopped,
                   .message = what + " of server " + facts_.name + " failed",
@@ -202,6 +204,8 @@ CoreDuties Node::core_duties() {
             apply_->ask(std::move(questions));
           },
       .answer = [this](std::vector<cluster::Answered> answers) { answer(std::move(answers)); },
+      .barriers =
+          [this](std::vector<cluster::BarrierAnswered> barriers) { answer(std::move(barriers)); },
       .applied = [this] { apply_->taken(); },
       .lead = [this](const cluster::Leadership& leadership) { on_leadership(leadership); },
   };
@@ -216,6 +220,27 @@ void Node::answer(std::vector<cluster::Answered> answers) {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     if (!by_shard[i].empty()) shards_[i]->answer(std::move(by_shard[i]));
   }
+}
+
+void Node::answer(std::vector<cluster::BarrierAnswered> barriers) {
+  std::vector<std::vector<cluster::BarrierAnswered>> by_shard(shards_.size());
+  for (cluster::BarrierAnswered& answered : barriers) {
+    if (answered.link == cluster::own_program) {
+      own_reads_->answer(answered.answer);
+    } else {
+      by_shard.at(shard_of(answered.link)).push_back(std::move(answered));
+    }
+  }
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    if (!by_shard[i].empty()) shards_[i]->answer(std::move(by_shard[i]));
+  }
+}
+
+OwnReads::Asked Node::read_barrier() {
+  OwnReads::Asked asked = own_reads_->ask();
+  core_.put(
+      cluster::BarrierCall{cluster::own_program, asked.number, cluster::BarrierKind::applied});
+  return asked;
 }
 
 void Node::on_leadership(const cluster::Leadership& leadership) {

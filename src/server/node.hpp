@@ -17,6 +17,7 @@
 #include "server/disk_usage.hpp"
 #include "server/facts.hpp"
 #include "server/log_thread.hpp"
+#include "server/own_reads.hpp"
 #include "server/peers.hpp"
 #include "server/read_thread.hpp"
 #include "server/rooms_thread.hpp"
@@ -57,6 +58,11 @@ class Node {
   /// after `patience` at the latest.
   void drain(Duration patience);
 
+  /// A read barrier of the program that runs this server: how far the log was, once this server
+  /// has applied it through there.
+  [[nodiscard]] OwnReads::Asked read_barrier();
+  [[nodiscard]] std::shared_ptr<OwnReads> own_reads() const { return own_reads_; }
+
   [[nodiscard]] const Facts& facts() const { return facts_; }
   [[nodiscard]] ServerStatus status() const;
   /// "ws://host:port" of each listener, once clients are admitted; or what is advertised.
@@ -87,6 +93,7 @@ class Node {
   [[nodiscard]] CoreDuties core_duties();
   [[nodiscard]] ShardEvents shard_events(std::size_t number);
   void answer(std::vector<cluster::Answered> answers);
+  void answer(std::vector<cluster::BarrierAnswered> barriers);
   void on_leadership(const cluster::Leadership& leadership);
 
   const ServerOptions options_;
@@ -100,6 +107,7 @@ class Node {
   mutable std::mutex failure_mutex_;
   std::string failure_;
   LinkRegistry registry_;
+  const std::shared_ptr<OwnReads> own_reads_ = std::make_shared<OwnReads>();
   CoreThread core_;
   RoomsThread rooms_;
   DiskWatch disk_watch_;      // Of the log thread.

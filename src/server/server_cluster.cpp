@@ -1,9 +1,12 @@
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
@@ -28,6 +31,8 @@ namespace {
 
 constexpr Duration drain_patience = std::chrono::seconds(3);
 constexpr Duration news_interval = std::chrono::milliseconds(50);
+constexpr std::chrono::nanoseconds no_wait(0);
+constexpr std::chrono::nanoseconds wait_max = std::chrono::hours(24 * 365);  // For ever.
 
 }  // namespace
 
@@ -64,6 +69,12 @@ struct ServerCluster::Impl {
     }
   }
   std::string summary() const;
+  struct AskedRead {
+    std::shared_ptr<server::OwnReads> reads;
+    std::uint64_t number = 0;
+    std::future<wire::BarrierOutcome> outcome;
+  };
+  Result<AskedRead> ask_read(const std::string& server) const;
   static Result<ServerCluster> open(ServerOptions options, StateMachine* state_machine);
   static Result<ServerCluster> in_process(InProcessOptions options,
                                           const StateMachineOf* state_machine_of);
@@ -208,6 +219,18 @@ VoterMesh ServerCluster::mesh() const {
   return mesh;
 }
 
+// Nothing of the node is held while its answer is waited for: it may be stopped meanwhile.
+Result<ServerCluster::Impl::AskedRead> ServerCluster::Impl::ask_read(
+    const std::string& server) const {
+  const std::lock_guard lock(mutex);
+  for (const Member& member : members) {
+    if (!member.node || (!server.empty() && member.name != server)) continue;
+    server::OwnReads::Asked asked = member.node->read_barrier();
+    return AskedRead{member.node->own_reads(), asked.number, std::move(asked.outcome)};
+  }
+  return Error(ErrorCode::invalid_argument, "no server \"" + server + "\" runs in this process");
+}
+
 Result<CommittedStream> ServerCluster::committed(Index after, const std::string& server) const {
   const std::lock_guard lock(impl_->mutex);
   for (const Impl::Member& member : impl_->members) {
@@ -217,6 +240,29 @@ Result<CommittedStream> ServerCluster::committed(Index after, const std::string&
     return CommittedStream(std::make_unique<CommittedStream::Impl>(log, after));
   }
   return Error(ErrorCode::invalid_argument, "no server \"" + server + "\" runs in this process");
+}
+
+Result<Index> ServerCluster::read_barrier(std::chrono::nanoseconds timeout,
+                                          const std::string& server) const {
+  const auto deadline = std::chrono::steady_clock::now() + std::clamp(timeout, no_wait, wait_max);
+  Error last(ErrorCode::timed_out, Effect::none, "this server had no answer in time");
+  while (true) {
+    auto asked = impl_->ask_read(server);
+    if (!asked) return std::move(asked).error().within("read barrier");
+    if (asked->outcome.wait_until(deadline) == std::future_status::timeout) {
+      asked->reads->forget(asked->number);
+      return std::move(last).within("read barrier");
+    }
+    const wire::BarrierOutcome outcome = asked->outcome.get();
+    if (const auto* reached = std::get_if<wire::Reached>(&outcome)) return reached->index;
+    const auto& refused = std::get<wire::RefusedOutcome>(outcome);
+    last = Error(refused.code, Effect::none, refused.message);
+    const bool is_final = refused.retry_after == Duration::zero();
+    if (is_final || std::chrono::steady_clock::now() + refused.retry_after >= deadline) {
+      return std::move(last).within("read barrier");
+    }
+    std::this_thread::sleep_for(refused.retry_after);
+  }
 }
 
 Status ServerCluster::stop(const std::string& name) {

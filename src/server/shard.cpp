@@ -53,6 +53,9 @@ Shard::~Shard() {
 
 void Shard::publish(Batch batch) { mailbox_->put(std::move(batch)); }
 void Shard::answer(std::vector<cluster::Answered> answers) { mailbox_->put(std::move(answers)); }
+void Shard::answer(std::vector<cluster::BarrierAnswered> barriers) {
+  mailbox_->put(std::move(barriers));
+}
 void Shard::led_by(LeaderView leader) { mailbox_->put(std::move(leader)); }
 void Shard::deliver(std::vector<cluster::RoomFrame> frames) { mailbox_->put(std::move(frames)); }
 void Shard::loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entries) {
@@ -84,6 +87,11 @@ void Shard::on_mail(std::vector<Mail> mail) {
   const auto on_item = Overloaded{
       [&](const Batch& batch) { carry_out(feed_.publish(batch)); },
       [&](const std::vector<cluster::Answered>& answers) { on_answers(answers); },
+      [&](const std::vector<cluster::BarrierAnswered>& barriers) {
+        for (const cluster::BarrierAnswered& one : barriers) {
+          if (ClientLink* link = find(one.link)) link->answer(one.answer);
+        }
+      },
       [&](const std::vector<cluster::RoomFrame>& frames) { on_room_frames(frames); },
       [&](LeaderView& leader) {
         const bool is_known = !leader.name.empty();
@@ -223,6 +231,10 @@ void Shard::admitted(cluster::LinkId link, const wire::Hello& hello) {
 
 void Shard::submit(cluster::LinkId link, std::vector<wire::Proposal> proposals) {
   events_.to_core(cluster::Submit{link, std::move(proposals)});
+}
+
+void Shard::read_barrier(cluster::LinkId link, std::uint64_t number) {
+  events_.to_core(cluster::BarrierCall{link, number, cluster::BarrierKind::published});
 }
 
 void Shard::observe(cluster::LinkId link, wire::Encoding encoding, wire::Observe wanted) {

@@ -86,6 +86,7 @@ class Shard final : public ClientLinkOwner {
 
   void publish(std::shared_ptr<const cluster::CommittedBatch> batch);
   void answer(std::vector<cluster::Answered> answers);
+  void answer(std::vector<cluster::BarrierAnswered> barriers);
   void led_by(LeaderView leader);
   void deliver(std::vector<cluster::RoomFrame> frames);
   void loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entries);
@@ -103,8 +104,9 @@ class Shard final : public ClientLinkOwner {
     cluster::LinkId link;
   };
   using Batch = std::shared_ptr<const cluster::CommittedBatch>;
-  using Mail = std::variant<Batch, std::vector<cluster::Answered>, std::vector<cluster::RoomFrame>,
-                            LeaderView, Loaded, Evict, wire::Goodbye>;
+  using Mail =
+      std::variant<Batch, std::vector<cluster::Answered>, std::vector<cluster::RoomFrame>,
+                   LeaderView, Loaded, Evict, wire::Goodbye, std::vector<cluster::BarrierAnswered>>;
 
   void on_mail(std::vector<Mail> mail);
   void on_answers(const std::vector<cluster::Answered>& answers);
@@ -119,6 +121,7 @@ class Shard final : public ClientLinkOwner {
 
   void admitted(cluster::LinkId link, const wire::Hello& hello) override;
   void submit(cluster::LinkId link, std::vector<wire::Proposal> proposals) override;
+  void read_barrier(cluster::LinkId link, std::uint64_t number) override;
   void observe(cluster::LinkId link, wire::Encoding encoding, wire::Observe wanted) override;
   void credit(cluster::LinkId link, wire::Credit credit) override;
   void unobserve(cluster::LinkId link, const RoomName& room) override;

@@ -84,6 +84,7 @@ void Client::crash() {
   }
   guest_.vanish();
   calls_.clear();
+  reads_.clear();
   observed_.clear();
   links_.clear();
   dials_.clear();
@@ -112,6 +113,7 @@ void Client::carry_out(client::Duty& duty) {
       },
       [&](const client::Close& d) { close(d); },
       [&](const client::Resolved& d) { resolved(d); },
+      [&](const client::BarrierResolved& d) { read_resolved(d); },
       [&](const client::Delivered& d) { delivered(d); },
       [&](const client::Advanced& d) { advanced(d); },
       [&](const client::ObserveEnded& d) { observe_ended(d); },
@@ -213,6 +215,23 @@ void Client::resolved(const client::Resolved& resolved) {
   program_->resolved(resolved);
 }
 
+void Client::read(client::CallId call, Duration patience) {
+  reads_[call] = scene_.oracle.last().index;
+  step(client::BarrierCall{call, local_now() + patience});
+}
+
+void Client::read_resolved(const client::BarrierResolved& resolved) {
+  const auto floor = reads_.extract(resolved.call);
+  if (floor.empty()) return scene_.invariants.complain("a read ends once");
+  scene_.coverage.count(resolved.result ? "reads of clients" : "reads of clients refused");
+  if (resolved.result) {
+    scene_.invariants.complain(scene_.oracle.read(floor.mapped(), *resolved.result));
+  } else if (resolved.result.error().effect() != Effect::none) {
+    scene_.invariants.complain("a read has no effect");
+  }
+  program_->read_resolved(resolved);
+}
+
 void Client::hold_receipt(ProposalNumber proposal) {
   for (const auto& [room, observer] : observed_) {
     scene_.invariants.complain(scene_.oracle.owes(observer, proposal));
@@ -262,7 +281,8 @@ bool Client::observes_the_end() const {
 
 std::string Client::state() const {
   std::string text = "client " + std::to_string(number_) + ": " + std::to_string(calls_.size()) +
-                     " calls, " + std::to_string(links_.size()) + " links, " + program_->state();
+                     " calls, " + std::to_string(reads_.size()) + " reads, " +
+                     std::to_string(links_.size()) + " links, " + program_->state();
   for (const auto& [room, observer] : observed_) {
     text += ", room '" + room + "' through " +
             std::to_string(scene_.oracle.through(observer).index.value());

@@ -51,6 +51,8 @@ class Client final : public LinkEnd {
   /// Proposes what the oracle has under that number, whose room and command go into `call`. The
   /// caller says which call it is and, unless it is the client's own, under which session.
   void propose(ProposalNumber proposal, Duration patience, client::ProposeCall call);
+  /// A read barrier; its program hears of the end.
+  void read(client::CallId call, Duration patience);
   void cancel(client::CallId call) { step(client::CancelCall{call}); }
   /// `after`: the position that `from` means, as far as the caller can know.
   void observe(const RoomName& room, const wire::ObserveFrom& from, std::optional<Position> after);
@@ -59,7 +61,9 @@ class Client final : public LinkEnd {
 
   [[nodiscard]] Program& program() { return *program_; }
   [[nodiscard]] const Program& program() const { return *program_; }
-  [[nodiscard]] bool has_pending() const { return !calls_.empty() || program_->has_pending(); }
+  [[nodiscard]] bool has_pending() const {
+    return !calls_.empty() || !reads_.empty() || program_->has_pending();
+  }
   [[nodiscard]] bool observes_the_end() const;
   [[nodiscard]] bool knows_everybody() const { return guest_.knows_everybody(); }
   /// For people, when a run does not end.
@@ -84,6 +88,7 @@ class Client final : public LinkEnd {
   void close(const client::Close& close);
   void resolved(const client::Resolved& resolved);
   void hold_receipt(ProposalNumber proposal);
+  void read_resolved(const client::BarrierResolved& resolved);
   void delivered(const client::Delivered& delivered);
   void advanced(const client::Advanced& advanced);
   void observe_ended(const client::ObserveEnded& ended);
@@ -108,6 +113,7 @@ class Client final : public LinkEnd {
   std::string last_event_;  ///< Of the core, for people.
   std::uint64_t last_call_ = 0;
   std::map<client::CallId, Call> calls_;
+  std::map<client::CallId, Index> reads_;        ///< What was committed when each was asked for.
   std::map<RoomName, ObserverNumber> observed_;  ///< In this life.
   std::unique_ptr<Program> program_;             ///< Last: it may use all of the above.
 };

@@ -17,6 +17,11 @@ void count(Coverage& coverage, const cluster::Counters& counters) {
   coverage.count("refused as busy", counters.refused_busy);
   coverage.count("admission questions", counters.asked);
   coverage.count("not admitted", counters.not_admitted);
+  coverage.count("reads confirmed by a leader", counters.reads_led);
+  coverage.count("reads confirmed via a leader", counters.reads_asked);
+  coverage.count("reads that lost their leader", counters.reads_lost);
+  coverage.count("reads that failed otherwise", counters.reads_failed);
+  coverage.count("read rounds that were shared", counters.shared_read_rounds);
   for (const auto& [name, times] : counters.refused_peer_messages) {
     coverage.count("peer messages refused: " + name, times);
   }

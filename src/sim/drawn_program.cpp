@@ -24,8 +24,39 @@ void DrawnProgram::started() {
   observe("");
   if (rng_.chance(side_room_percent)) observe("side");
   for (auto& [id, unfinished] : durable_.unfinished) unfinished.under_way = false;
-  if (last_wanted_ && !last_done_) finish();
+  if (last_wanted_ && !last_done_) propose_own("", last_patience, true);
+  if (last_wanted_) read_last();
   propose_on();
+  read_on();
+}
+
+// What it reads: at times several barriers at once.
+
+void DrawnProgram::read_on() {
+  client_.after(up_to(reads_rng_, scene_.plan.habits.propose_interval_max * 2), [this] {
+    const std::uint64_t reads = calm_ ? 0 : 1 + reads_rng_.below(3);
+    for (std::uint64_t i = 0; i < reads; ++i) {
+      const Duration patience =
+          milliseconds(50) + up_to(reads_rng_, scene_.plan.habits.deadline_max);
+      client_.read(client_.next_call(), patience);
+    }
+    read_on();
+  });
+}
+
+void DrawnProgram::read_last() {
+  if (last_read_ || last_read_done_) return;
+  last_read_ = client_.next_call();
+  client_.read(*last_read_, last_patience);
+}
+
+void DrawnProgram::read_resolved(const client::BarrierResolved& resolved) {
+  if (resolved.call != last_read_) return;
+  last_read_.reset();
+  last_read_done_ = resolved.result.has_value();
+  if (last_read_done_) return;
+  last_refusal_ = resolved.result.error().message();
+  client_.after(rest_max, [this] { read_last(); });
 }
 
 // What it proposes.
@@ -63,7 +94,9 @@ void DrawnProgram::propose() {
 
 void DrawnProgram::finish() {
   last_wanted_ = true;
-  if (client_.runs()) propose_own("", last_patience, true);
+  if (!client_.runs()) return;
+  propose_own("", last_patience, true);
+  read_last();
 }
 
 void DrawnProgram::propose_own(RoomName room, Duration patience, bool is_last) {
@@ -119,7 +152,9 @@ void DrawnProgram::resolved_last(const Result<wire::CommittedOutcome>& result) {
   last_done_ = result || scene_.plan.few_sessions;
   if (!result) last_refusal_ = result.error().message();
   // Refused, or expired while it was under way: once more.
-  if (!last_done_) client_.after(rest_max, [this] { finish(); });
+  if (!last_done_) {
+    client_.after(rest_max, [this] { propose_own("", last_patience, true); });
+  }
 }
 
 // An outcome that is certain is written down. Otherwise the same id is tried again, later: but not
@@ -185,7 +220,7 @@ void DrawnProgram::observe_ended(const client::ObserveEnded& ended) {
 
 std::string DrawnProgram::state() const {
   return std::to_string(durable_.unfinished.size()) + " durable, last " +
-         (last_done_ ? "done" : "not done " + last_refusal_);
+         (is_finished() ? "done" : "not done " + last_refusal_);
 }
 
 }  // namespace kuilt::sim

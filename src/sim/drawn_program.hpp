@@ -12,20 +12,25 @@ namespace kuilt::sim {
 
 class DrawnProgram final : public Program {
  public:
-  DrawnProgram(Client& client, Rng rng) : client_(client), scene_(client.scene()), rng_(rng) {}
+  DrawnProgram(Client& client, Rng rng)
+      : client_(client), scene_(client.scene()), rng_(rng), reads_rng_(rng_.next()) {}
 
   void started() override;
-  void died() override { calls_.clear(); }
+  void died() override {
+    calls_.clear();
+    last_read_.reset();
+  }
   void resolved(const client::Resolved& resolved) override;
+  void read_resolved(const client::BarrierResolved& resolved) override;
   void delivered(const client::Delivered& delivered) override;
   void advanced(const client::Advanced& advanced) override;
   void observe_ended(const client::ObserveEnded& ended) override;
   /// No new proposals; those under way go on.
   void faults_are_over() override { calm_ = true; }
-  /// One more proposal, which must succeed.
+  /// One more proposal, and one more read, which must succeed.
   void finish() override;
   [[nodiscard]] bool has_pending() const override { return !durable_.unfinished.empty(); }
-  [[nodiscard]] bool is_finished() const override { return last_done_; }
+  [[nodiscard]] bool is_finished() const override { return last_done_ && last_read_done_; }
   [[nodiscard]] std::string state() const override;
 
  private:
@@ -49,6 +54,8 @@ class DrawnProgram final : public Program {
     std::map<RequestId, Unfinished> unfinished;
   };
 
+  void read_on();
+  void read_last();
   void propose_on();
   void propose();
   void propose_own(RoomName room, Duration patience, bool is_last);
@@ -64,9 +71,12 @@ class DrawnProgram final : public Program {
   Client& client_;
   Scene& scene_;
   Rng rng_;
+  Rng reads_rng_;
   bool calm_ = false;
   bool last_wanted_ = false;
   bool last_done_ = false;
+  std::optional<client::CallId> last_read_;  ///< While it is under way.
+  bool last_read_done_ = false;
   std::string last_refusal_;  ///< Of the last proposal, for people.
   std::map<client::CallId, Call> calls_;
   Durable durable_;

@@ -25,6 +25,9 @@ void Front::frame(LinkNumber link, const Bytes& frame) {
         for (wire::Proposal& proposal : m.proposals) proposal.author = conversation.author;
         owner_.submit(cluster::Submit{cluster::LinkId(link), std::move(m.proposals)});
       },
+      [&](const wire::ReadBarrier& m) {
+        owner_.submit(cluster::BarrierCall{cluster::LinkId(link), m.number});
+      },
       [&](const wire::Observe& m) {
         carry_out(
             feed_.observe(owner_.local_now(), cluster::LinkId(link), conversation.encoding, m));
@@ -52,7 +55,7 @@ void Front::hello(LinkNumber link, Conversation& conversation, const wire::Hello
   evict(link, conversation);
   wire::Welcome welcome = owner_.welcome();
   welcome.principal = hello.name;
-  welcome.features = wire::feature_rooms;
+  welcome.features = wire::feature_rooms | wire::feature_reads;
   welcome.member = conversation.member;
   send(link, conversation, welcome);
 }
@@ -104,6 +107,11 @@ void Front::answer(const cluster::Answered& answered) {
   const auto found = links_.find(answered.link.value());
   if (found == links_.end()) return;
   send(found->first, found->second, wire::Answers{{answered.answer}});
+}
+
+void Front::answer(const cluster::BarrierAnswered& answered) {
+  const auto found = links_.find(answered.link.value());
+  if (found != links_.end()) send(found->first, found->second, answered.answer);
 }
 
 void Front::deliver(const cluster::RoomFrame& frame) {

@@ -42,6 +42,7 @@ class Front {
   void drained(LinkNumber link);
 
   void answer(const cluster::Answered& answered);
+  void answer(const cluster::BarrierAnswered& answered);
   void deliver(const cluster::RoomFrame& frame);
   void publish(const std::shared_ptr<const cluster::CommittedBatch>& batch);
   void loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entries);

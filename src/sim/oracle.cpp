@@ -123,6 +123,16 @@ Bytes Oracle::body_in(const Bytes& command) {
   return command.slice(command.size() - bytes, bytes);
 }
 
+Violation Oracle::read(Index committed, Index index) const {
+  if (index < committed) {
+    return "a read is at or above whatever was committed before it, but " +
+           std::to_string(committed.value()) + " was, and it was told " +
+           std::to_string(index.value());
+  }
+  if (index <= last().index) return std::nullopt;
+  return "a read was told of index " + std::to_string(index.value()) + ", not yet committed";
+}
+
 Violation Oracle::asked(BytesView command, Index applied) const {
   const auto number = number_in(command);
   if (!number || *number >= proposals_.size() ||

@@ -71,6 +71,11 @@ class Oracle {
   [[nodiscard]] std::size_t refused() const { return refused_; }
   [[nodiscard]] std::size_t unknown() const { return unknown_; }
 
+  // Reads.
+
+  /// A read that was asked for when `committed` was the last entry committed anywhere.
+  Violation read(Index committed, Index index) const;
+
   // State machines.
 
   /// A server's state machine has applied this committed command, of which it saw the body.

@@ -22,6 +22,8 @@ class Program {
   /// Nothing that was under way will be heard of any more.
   virtual void died() = 0;
   virtual void resolved(const client::Resolved& resolved) = 0;
+  /// A read barrier has ended. Who asks for none hears of none.
+  virtual void read_resolved(const client::BarrierResolved& /*resolved*/) {}
   virtual void delivered(const client::Delivered& delivered) = 0;
   virtual void advanced(const client::Advanced& advanced) = 0;
   virtual void observe_ended(const client::ObserveEnded& ended) = 0;

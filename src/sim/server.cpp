@@ -18,6 +18,7 @@ constexpr Duration read_delay_max = milliseconds(3);
 constexpr Duration news_delay_max = milliseconds(50);
 constexpr Duration heartbeat_interval = milliseconds(500);
 constexpr Duration leaderless_after = seconds(1);
+constexpr Duration own_read_interval_max = milliseconds(500);
 // An Instant beyond any run: "never".
 constexpr Duration never_after = std::chrono::hours(24);
 
@@ -97,6 +98,13 @@ void Server::carry_out(cluster::Output output) {
   if (!output.ask.empty()) process_->applying->ask(output.ask);
   if (output.applied) process_->applying->taken();
   for (const cluster::Answered& answered : output.answers) process_->front.answer(answered);
+  for (const cluster::BarrierAnswered& answered : output.barriers) {
+    if (answered.link == cluster::own_program) {
+      check_read(answered.answer);
+    } else {
+      process_->front.answer(answered);
+    }
+  }
   if (output.leadership) {
     scene_.note("s{} is {} of term {}",
                 {number_, static_cast<std::uint64_t>(output.leadership->role),
@@ -249,6 +257,26 @@ void Server::start_applying(const cluster::FeedBoot& boot) {
 void Server::heartbeat() {
   process_->front.heartbeat(process_->leader_notice.told(scene_.now()).name);
   when_awake(scene_.now() + heartbeat_interval, [this] { heartbeat(); });
+}
+
+// The program that the server runs in reads its state machine now and then.
+void Server::read_own() {
+  const std::uint64_t number = ++process_->last_read;
+  process_->read_floors[number] = scene_.oracle.last().index;
+  submit(cluster::BarrierCall{cluster::own_program, number, cluster::BarrierKind::applied});
+  when_awake(scene_.now() + up_to(rng_, own_read_interval_max), [this] { read_own(); });
+}
+
+void Server::check_read(const wire::BarrierAnswer& answer) {
+  const auto floor = process_->read_floors.extract(answer.number);
+  if (floor.empty()) return complain("a read barrier is answered once");
+  const auto* reached = std::get_if<wire::Reached>(&answer.outcome);
+  scene_.coverage.count(reached != nullptr ? "own reads of servers" : "own reads refused");
+  if (reached == nullptr) return;
+  scene_.invariants.complain(scene_.oracle.read(floor.mapped(), reached->index));
+  const Index applied = scene_.plan.machine.applies ? process_->machine.applied()
+                                                    : process_->machine.raft().commit_index();
+  if (applied < reached->index) complain("a server that reads its state has applied it so far");
 }
 
 bool Server::leads() const {

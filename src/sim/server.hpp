@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,6 +82,8 @@ class Server final : public LinkEnd, private FrontOwner {
     std::size_t next_op = 0;
     bool marked_idle = true;
     Instant published_at{};
+    std::uint64_t last_read = 0;
+    std::map<std::uint64_t, Index> read_floors;  // What was committed when each was asked for.
     cluster::LeaderNotice leader_notice;
   };
 
@@ -98,6 +101,8 @@ class Server final : public LinkEnd, private FrontOwner {
   void publish(const std::shared_ptr<const cluster::CommittedBatch>& batch);
   void start_applying(const cluster::FeedBoot& boot);
   void heartbeat();
+  void read_own();
+  void check_read(const wire::BarrierAnswer& answer);
   void greet_peers();
   void peer_is(ServerNumber peer, bool up);
   [[nodiscard]] cluster::LeaderView leader() const;

@@ -86,6 +86,7 @@ void Server::recover() {
   start_applying(boots->feed);
   submit(cluster::Tick{});
   heartbeat();
+  read_own();
   greet_peers();
 }
 

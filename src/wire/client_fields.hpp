@@ -51,6 +51,7 @@ void describe(auto& visitor, Is<Credit> auto& m) {
   visitor.field(3, "through", m.through);
 }
 void describe(auto& visitor, Is<Unobserve> auto& m) { visitor.name(1, "room", m.room); }
+void describe(auto& visitor, Is<ReadBarrier> auto& m) { visitor.field(1, "number", m.number); }
 
 void describe(auto& visitor, Is<Limits> auto& m) {
   visitor.field(1, "command_bytes_max", m.command_bytes_max);
@@ -95,6 +96,12 @@ void describe(auto& visitor, Is<ServerHeartbeat> auto& m) {
   visitor.field(1, "commit", m.commit);
   visitor.name(2, "leader", m.leader);
 }
+void describe(auto& visitor, Is<Reached> auto& m) { visitor.field(1, "index", m.index); }
+void describe(auto& visitor, Is<BarrierAnswer> auto& m) {
+  visitor.field(1, "number", m.number);
+  visitor.one_of("outcome", m.outcome, Alternative<Reached>{2, "reached"},
+                 Alternative<RefusedOutcome>{3, "refused"});
+}
 void describe(auto& visitor, Is<Goodbye> auto& m) {
   visitor.field(1, "code", m.code);
   visitor.prose(2, "message", m.message);
@@ -108,16 +115,17 @@ void describe(auto& visitor, Is<ClientMessage> auto& frame) {
                  Alternative<Propose>{2, "propose"}, Alternative<Observe>{3, "observe"},
                  Alternative<Credit>{4, "credit"}, Alternative<Unobserve>{5, "unobserve"},
                  Alternative<Join>{6, "join"}, Alternative<LeaveRoom>{7, "leave_room"},
-                 Alternative<RoomMessage>{8, "room_message"});
+                 Alternative<RoomMessage>{8, "room_message"},
+                 Alternative<ReadBarrier>{9, "read_barrier"});
 }
 /// ClientFrame, from server to client: numbers from 64 to 127.
 void describe(auto& visitor, Is<ServerMessage> auto& frame) {
-  visitor.one_of("message", frame, Alternative<Welcome>{64, "welcome"},
-                 Alternative<Answers>{65, "answers"},
-                 Alternative<ObserveReply>{66, "observe_reply"}, Alternative<Feed>{67, "feed"},
-                 Alternative<ServerHeartbeat>{68, "heartbeat"}, Alternative<Goodbye>{69, "goodbye"},
-                 Alternative<Roster>{70, "roster"}, Alternative<Delivery>{71, "delivery"},
-                 Alternative<RoomRefusal>{72, "room_refusal"});
+  visitor.one_of(
+      "message", frame, Alternative<Welcome>{64, "welcome"}, Alternative<Answers>{65, "answers"},
+      Alternative<ObserveReply>{66, "observe_reply"}, Alternative<Feed>{67, "feed"},
+      Alternative<ServerHeartbeat>{68, "heartbeat"}, Alternative<Goodbye>{69, "goodbye"},
+      Alternative<Roster>{70, "roster"}, Alternative<Delivery>{71, "delivery"},
+      Alternative<RoomRefusal>{72, "room_refusal"}, Alternative<BarrierAnswer>{73, "barrier"});
 }
 
 /// An entry as JSON shows it; in protobuf it is the Entry of entry.proto.

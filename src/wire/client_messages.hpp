@@ -85,8 +85,16 @@ struct Unobserve {
   RoomName room;
   friend bool operator==(const Unobserve&, const Unobserve&) = default;
 };
-using ClientMessage =
-    std::variant<Hello, Propose, Observe, Credit, Unobserve, Join, LeaveRoom, RoomMessage>;
+/// Bit of Welcome::features: takes a ReadBarrier.
+inline constexpr std::uint64_t feature_reads = 2;
+/// Asks for the index through which the log must be seen, to have seen everything that was
+/// acknowledged to anybody before.
+struct ReadBarrier {
+  std::uint64_t number = 0;  ///< The client's, on this link.
+  friend bool operator==(const ReadBarrier&, const ReadBarrier&) = default;
+};
+using ClientMessage = std::variant<Hello, Propose, Observe, Credit, Unobserve, Join, LeaveRoom,
+                                   RoomMessage, ReadBarrier>;
 
 // From server to client.
 
@@ -152,6 +160,17 @@ struct ServerHeartbeat {
   std::string leader;  ///< Empty: the server has known no leader for a while; go elsewhere.
   friend bool operator==(const ServerHeartbeat&, const ServerHeartbeat&) = default;
 };
+struct Reached {
+  Index index;
+  friend bool operator==(const Reached&, const Reached&) = default;
+};
+using BarrierOutcome = std::variant<Reached, RefusedOutcome>;
+/// Reached: the server has committed through the index, and its feeds go through it.
+struct BarrierAnswer {
+  std::uint64_t number = 0;  ///< Of the ReadBarrier.
+  BarrierOutcome outcome;
+  friend bool operator==(const BarrierAnswer&, const BarrierAnswer&) = default;
+};
 /// The last message on a link.
 struct Goodbye {
   ErrorCode code = ErrorCode::stopped;
@@ -161,7 +180,7 @@ struct Goodbye {
   friend bool operator==(const Goodbye&, const Goodbye&) = default;
 };
 using ServerMessage = std::variant<Welcome, Answers, ObserveReply, Feed, ServerHeartbeat, Goodbye,
-                                   Roster, Delivery, RoomRefusal>;
+                                   Roster, Delivery, RoomRefusal, BarrierAnswer>;
 
 /// A public part, decoded.
 struct FeedEntry {

@@ -53,6 +53,49 @@ TEST_P(Encodings, AProposalIsAcknowledgedAndObserved) {
   EXPECT_THAT(next_texts(seen, 1), ::testing::ElementsAre("move 1"));
 }
 
+TEST_P(Encodings, AReadBarrierGivesTheIndex) {
+  TinyServer server(log);
+  auto client = ClusterClient::connect({server.url()}, options()).or_throw();
+  ASSERT_TRUE(client.propose("move 1").get());
+
+  const auto index = client.read_barrier().get_for(patience);
+
+  ASSERT_TRUE(index);
+  ASSERT_TRUE(*index) << index->error().message();
+  EXPECT_EQ(**index, Index(1));
+}
+
+TEST_P(Encodings, AReadBarrierThatFailsSaysWhyAndHasNoEffect) {
+  TinyServer mute(log, Manners{.answers = false});
+  TinyServer old(log, Manners{.reads = false});
+  const auto error_of = [this](const std::string& url) {
+    auto client = ClusterClient::connect({url}, options()).or_throw();
+    const auto index = client.read_barrier(200ms).get();
+    EXPECT_FALSE(index);
+    return index ? Error(ErrorCode::usage, "an index") : index.error();
+  };
+
+  EXPECT_EQ(error_of("ws://127.0.0.1:1").code(), ErrorCode::no_server);
+  EXPECT_EQ(error_of(mute.url()).code(), ErrorCode::timed_out);
+  EXPECT_EQ(error_of(old.url()).code(), ErrorCode::version_unsupported);
+  EXPECT_EQ(error_of(mute.url()).effect(), Effect::none);
+}
+
+TEST_P(Encodings, AReadBarrierEndsWithItsClient) {
+  TinyServer mute(log, Manners{.answers = false});
+  auto client = ClusterClient::connect({mute.url()}, options()).or_throw();
+  auto pending = client.read_barrier(patience);
+  auto given_up = client.read_barrier(patience);
+
+  given_up.give_up();
+  EXPECT_EQ(given_up.get().error().code(), ErrorCode::cancelled);
+  client.stop();
+
+  EXPECT_EQ(pending.get().error().code(), ErrorCode::stopped);
+  EXPECT_EQ(pending.get().error().effect(), Effect::none);
+  EXPECT_EQ(client.read_barrier().get().error().code(), ErrorCode::stopped);
+}
+
 TEST_P(Encodings, AReceiptHoldsTheResultThatCameWithTheAnswer) {
   TinyServer plain(log);
   TinyServer empty(log, Manners{.result = Bytes()});

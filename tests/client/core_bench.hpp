@@ -166,6 +166,12 @@ class Bench {
     return call;
   }
 
+  CallId read(Duration within = 5s) {
+    const CallId call(++last_call_);
+    step(BarrierCall{call, now + within});
+    return call;
+  }
+
   // What was seen of it.
 
   [[nodiscard]] const std::string& endpoint(DialId dial) const { return endpoints_.at(dial); }
@@ -185,6 +191,15 @@ class Bench {
     const Error& error = end->result.error();
     return std::string(name_of(error.code())) +
            (error.effect() == Effect::none ? "/none" : "/unknown");
+  }
+  /// "index 7", or "pending", or "busy/none".
+  [[nodiscard]] std::string read_verdict(CallId call) const {
+    const auto end = reads.find(call);
+    if (end == reads.end()) return "pending";
+    const Result<Index>& result = end->second.result;
+    if (result) return "index " + std::to_string(result->value());
+    return std::string(name_of(result.error().code())) +
+           (result.error().effect() == Effect::none ? "/none" : "/unknown");
   }
   template <class Message>
   [[nodiscard]] std::vector<Message> sent(DialId dial) const {
@@ -214,7 +229,7 @@ class Bench {
   Instant now{1h};
   Instant wake_at;
   Position commit = at(100);
-  std::uint64_t features = wire::feature_rooms;
+  std::uint64_t features = wire::feature_rooms | wire::feature_reads;
   wire::Limits limits{.command_bytes_max = 1 << 20,
                       .frame_bytes_max = 4 << 20,
                       .window_bytes_max = 0,
@@ -224,6 +239,7 @@ class Bench {
   std::vector<std::pair<DialId, wire::ClientMessage>> messages;
   std::vector<std::pair<DialId, wire::Proposal>> proposals;  ///< Every attempt, in order.
   std::map<CallId, Resolved> outcomes;
+  std::map<CallId, BarrierResolved> reads;
   std::vector<Delivered> delivered;
   std::vector<Advanced> advanced;
   std::vector<ObserveEnded> ended;
@@ -258,6 +274,9 @@ class Bench {
     } else if (auto* resolved = std::get_if<Resolved>(&duty)) {
       const CallId call = resolved->call;
       EXPECT_TRUE(outcomes.emplace(call, std::move(*resolved)).second) << "two outcomes";
+    } else if (auto* read = std::get_if<BarrierResolved>(&duty)) {
+      const CallId call = read->call;
+      EXPECT_TRUE(reads.emplace(call, std::move(*read)).second) << "two ends of a read";
     } else if (auto* one = std::get_if<Delivered>(&duty)) {
       delivered.push_back(std::move(*one));
     } else if (auto* advance = std::get_if<Advanced>(&duty)) {

@@ -105,6 +105,7 @@ class World {
         [](const RoomDelivered&) {},
         [](const RoomRefused&) {},
         [](const RoomEnded&) {},
+        [](const BarrierResolved&) {},
         [&](const NeedSession&) { step(FreshSession{SessionId(rng_.next(), 1)}); },
         [](const NeedKey&) { ADD_FAILURE() << "no call of these renews its session"; },
         [&](const Event& event) {
@@ -189,6 +190,7 @@ class World {
         [](const wire::Join&) {},
         [](const wire::LeaveRoom&) {},
         [](const wire::RoomMessage&) {},
+        [](const wire::ReadBarrier&) {},
     };
     std::visit(on_message, send.message);
   }

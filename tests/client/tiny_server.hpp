@@ -86,6 +86,7 @@ class TinyLog {
 struct Manners {
   bool answers = true;               ///< Else proposals vanish, after they entered the log.
   std::string swallows = {};         ///< This command is neither taken nor answered.
+  bool reads = true;                 ///< Takes read barriers.
   bool garbage = false;              ///< The answer to an observe is no message at all.
   Duration heartbeat_interval = 1s;  ///< As the welcome says; none is ever sent.
   std::optional<Index> forgotten_through = {};  ///< Sessions born up to here have expired.
@@ -167,6 +168,10 @@ class TinyServer {
         [&](const wire::RoomMessage& said) {
           say(link, wire::Delivery{said.room, said.channel, member(), said.body});
         },
+        [&](const wire::ReadBarrier& asked) {
+          if (!manners_.answers) return;
+          say(link, wire::BarrierAnswer{asked.number, wire::Reached{Index(log_.size())}});
+        },
     };
     std::visit(on_message, *message);
   }
@@ -176,7 +181,7 @@ class TinyServer {
     wire::Welcome welcome;
     welcome.server = manners_.server;
     welcome.server_name = url_;
-    welcome.features = wire::feature_rooms;
+    welcome.features = wire::feature_rooms | (manners_.reads ? wire::feature_reads : 0);
     welcome.member = member();
     welcome.cluster = ClusterId::named(manners_.cluster);
     welcome.history = HistoryId::named(manners_.history);

@@ -116,6 +116,12 @@ class MachineGroup {
     if (found == answers.end()) return std::nullopt;
     return found->second;
   }
+  [[nodiscard]] std::optional<wire::BarrierOutcome> barrier(std::uint64_t link,
+                                                            std::uint64_t number = 1) const {
+    const auto found = barriers.find({LinkId(link), number});
+    if (found == barriers.end()) return std::nullopt;
+    return found->second;
+  }
   [[nodiscard]] std::uint64_t count(std::uint64_t Counters::* which) const {
     std::uint64_t sum = 0;
     for (const Node& node : nodes_) sum += node.machine.counters().*which;
@@ -139,6 +145,7 @@ class MachineGroup {
   bool is_mute = false;  // Questions gather, and are not answered.
   std::set<std::size_t> isolated;
   std::map<Key, wire::Outcome> answers;
+  std::map<Key, wire::BarrierOutcome> barriers;
   std::vector<Flying> sent;  // Forwards and their replies.
 
  private:
@@ -190,6 +197,10 @@ class MachineGroup {
     for (PeerSend& each : out.send) send(i, std::move(each));
     for (Answered& each : out.answers) {
       EXPECT_TRUE(answers.emplace(Key{each.link, each.answer.number}, each.answer.outcome).second)
+          << "answered twice";
+    }
+    for (BarrierAnswered& each : out.barriers) {
+      EXPECT_TRUE(barriers.emplace(Key{each.link, each.answer.number}, each.answer.outcome).second)
           << "answered twice";
     }
     if (out.committed) follow_commit(node, *out.committed);

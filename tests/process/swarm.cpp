@@ -75,8 +75,20 @@ void Swarm::propose(Member& member) {
   member.client->propose(command, {.deadline = 30s, .room = ""}).then(on_outcome);
 }
 
+void Swarm::read(Member& member) {
+  reads_under_way_ += 1;
+  const auto on_index = [this, told = witness_.told_through()](const Result<Index>& index) {
+    if (index) reads_ += 1;
+    if (index && index->value() < told) stale_reads_ += 1;
+    reads_under_way_ -= 1;
+  };
+  member.client->read_barrier().then(on_index);
+}
+
+// Each time one client reads, all of them in turn.
 void Swarm::drive() {
-  while (!stop_) {
+  for (std::size_t turn = 0; !stop_; ++turn) {
+    if (!members_.empty()) read(*members_[turn % members_.size()]);
     for (const auto& member : members_) {
       while (member->in_flight < in_flight_max_ && !stop_) propose(*member);
     }
@@ -110,7 +122,7 @@ void Swarm::await_full_load(std::size_t count) {
 
 bool Swarm::is_idle() const {
   const bool json_idle = !json_ || (json_stopped_ && json_unanswered_ == 0);
-  return json_idle &&
+  return json_idle && reads_under_way_ == 0 &&
          std::ranges::all_of(members_, [](const auto& m) { return m->in_flight == 0; });
 }
 

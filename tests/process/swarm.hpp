@@ -44,6 +44,10 @@ class Swarm {
   /// After finish().
   [[nodiscard]] cli::Witness::Verdict verdict() const { return witness_.verdict(through_); }
   [[nodiscard]] const std::vector<std::string>& acknowledged() const { return acknowledged_; }
+  /// Read barriers that gave an index; and those whose index was below one that somebody had been
+  /// told of before.
+  [[nodiscard]] std::size_t reads() const { return reads_; }
+  [[nodiscard]] std::size_t stale_reads() const { return stale_reads_; }
 
  private:
   struct Member {
@@ -54,6 +58,7 @@ class Swarm {
   };
   void start(Member& member);
   void propose(Member& member);
+  void read(Member& member);
   void drive();
   void start_json();
   void read_json();
@@ -68,6 +73,9 @@ class Swarm {
   std::atomic<std::size_t> in_flight_max_ = 2;
   std::atomic<std::int64_t> every_ms_ = 100;
   std::atomic<bool> stop_ = false;
+  std::atomic<std::size_t> reads_under_way_ = 0;
+  std::atomic<std::size_t> reads_ = 0;
+  std::atomic<std::size_t> stale_reads_ = 0;
   std::uint64_t through_ = 0;  // The highest index that anybody was told of when all was answered.
   std::atomic<bool> json_stopped_ = false;
   std::atomic<std::int64_t> json_unanswered_ = 0;

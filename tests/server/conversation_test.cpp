@@ -361,6 +361,22 @@ TEST_P(Conversation, ARoomTooManyIsRefusedAndTheLinkLives) {
   EXPECT_TRUE(std::holds_alternative<wire::CommittedOutcome>(outcome(*talker, proposal("x"))));
 }
 
+TEST_P(Conversation, AReadBarrierIsAnsweredWithTheIndexOfWhatWasAcknowledged) {
+  start();
+  auto talker = welcomed();
+  const auto done = outcome(*talker, proposal("x"));
+  ASSERT_TRUE(std::holds_alternative<wire::CommittedOutcome>(done));
+
+  talker->say(wire::ReadBarrier{7});
+
+  const auto answer = talker->hear<wire::BarrierAnswer>();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->number, 7U);
+  const auto* reached = std::get_if<wire::Reached>(&answer->outcome);
+  ASSERT_NE(reached, nullptr);
+  EXPECT_EQ(reached->index, std::get<wire::CommittedOutcome>(done).at.index);
+}
+
 TEST_P(Conversation, ANewerLinkOfTheSameNumberTakesTheOldOnesPlace) {
   start();
   auto old_link = welcomed(numbered(7, 1));

@@ -34,7 +34,7 @@ class RoomConversation : public testing::TestWithParam<Encoding> {
     talker->say(hello);
     const auto welcome = talker->hear<wire::Welcome>();
     EXPECT_TRUE(welcome.has_value());
-    EXPECT_EQ(welcome->features, wire::feature_rooms);
+    EXPECT_EQ(welcome->features, wire::feature_rooms | wire::feature_reads);
     if (id != nullptr) *id = welcome->member;
     return talker;
   }

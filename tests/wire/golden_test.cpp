@@ -54,6 +54,21 @@ TEST(Golden, RoomMessages) {
   expect_golden("room_peer_1", encode(PeerMessage(PeerRoomsTaken{rng.next(), 7})));
 }
 
+TEST(Golden, ReadMessages) {
+  expect_first_of_each("read_client_", 48, 1, random_read_client_message);
+  expect_first_of_each("read_server_", 49, 1, random_read_server_message);
+  expect_golden_frame(
+      "read_server_refused",
+      ServerMessage(BarrierAnswer{7, RefusedOutcome{ErrorCode::no_leader, "none was known in time",
+                                                    true, std::chrono::milliseconds(100)}}));
+  const BootId boot = BootId::named("boot");
+  expect_golden("read_peer_0",
+                encode(PeerMessage(raft::Message(raft::ReadRequest{Term(3), 9, boot}))));
+  expect_golden(
+      "read_peer_1",
+      encode(PeerMessage(raft::Message(raft::ReadReply{Term(3), 9, boot, true, Index(17)}))));
+}
+
 TEST(Golden, PeerMessages) {
   Rng rng(43);
   std::set<std::string> names;

@@ -123,8 +123,8 @@ TEST(PeerMessages, AnUnknownFieldIsSkippedAndAnUnknownMessageIsNot) {
   const PeerMessage vote = raft::Message(raft::VoteReply{Term(5), false, true});
 
   EXPECT_EQ(decode_peer(octets({"\x9a\x08\x08\x08\x05\x18\x01\x7a\x02hi", 11})).or_throw(), vote);
-  expect_refused(decode_peer(octets({"\xfa\x08\x00", 3})), ErrorCode::bad_frame,
-                 "unknown message type 143");
+  expect_refused(decode_peer(octets({"\xba\x09\x00", 3})), ErrorCode::bad_frame,
+                 "unknown message type 151");
 }
 
 TEST(PeerMessages, AFrameOfManyEmptyItemsIsRefusedBeforeItCostsMemory) {

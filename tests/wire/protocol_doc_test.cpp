@@ -54,7 +54,7 @@ std::string frames() {
   welcome.endpoints = {"ws://a:7400", "ws://b:7400"};
   welcome.heartbeat_interval = std::chrono::seconds(1);
   welcome.limits = {1 << 20, client_frame_bytes_max(1 << 20), 1 << 20, 1024};
-  welcome.features = feature_rooms;
+  welcome.features = feature_rooms | feature_reads;
   welcome.principal = "ada";
   welcome.member = ada().id;
   Propose propose;
@@ -80,6 +80,8 @@ std::string frames() {
                              {{1, CommittedOutcome{{Index(17), Term(3)}, false, Bytes("legal")}},
                               {2, busy}}})) +
          shown("Server", ServerMessage(ServerHeartbeat{{Index(17), Term(3)}, "a"})) +
+         shown("Client", ClientMessage(ReadBarrier{1})) +
+         shown("Server", ServerMessage(BarrierAnswer{1, Reached{Index(17)}})) +
          shown("Client", ClientMessage(Join{"chess", 1})) +
          shown("Server", ServerMessage(Roster{"chess", RosterReset{{ada()}}})) +
          shown("Server", ServerMessage(Roster{"chess", RosterChange{{{true, bob()}}}})) +

@@ -199,7 +199,16 @@ inline PeerMessage random_peer_room_message(Rng& rng) {
   if (rng.chance(70)) return random_peer_rooms(rng);
   return PeerRoomsTaken{random_number(rng), random_number(rng)};
 }
+inline PeerMessage random_peer_read_message(Rng& rng) {
+  const Term term(random_positive(rng));
+  const std::uint64_t number = random_number(rng);
+  const auto boot = random_id<BootId>(rng);
+  if (rng.chance(50)) return raft::Message(raft::ReadRequest{term, number, boot});
+  return raft::Message(
+      raft::ReadReply{term, number, boot, rng.chance(50), Index(random_number(rng))});
+}
 inline PeerMessage random_peer_message(Rng& rng) {
+  if (rng.chance(10)) return random_peer_read_message(rng);
   return rng.chance(20) ? random_peer_room_message(rng) : random_core_message(rng);
 }
 
@@ -245,7 +254,11 @@ inline ClientMessage random_room_client_message(Rng& rng) {
   hello.secret = random_id<ClientSecret>(rng);
   return hello;
 }
+inline ClientMessage random_read_client_message(Rng& rng) {
+  return ReadBarrier{random_number(rng)};
+}
 inline ClientMessage random_client_message(Rng& rng) {
+  if (rng.chance(10)) return random_read_client_message(rng);
   return rng.chance(40) ? random_room_client_message(rng) : random_log_client_message(rng);
 }
 
@@ -325,7 +338,15 @@ inline ServerMessage random_room_server_message(Rng& rng) {
   welcome.member = random_id<PeerId>(rng);
   return welcome;
 }
+inline ServerMessage random_read_server_message(Rng& rng) {
+  BarrierAnswer answer{random_number(rng), Reached{Index(random_number(rng))}};
+  if (rng.chance(50)) return answer;
+  answer.outcome =
+      RefusedOutcome{random_code(rng), random_text(rng, 20), true, random_milliseconds(rng)};
+  return answer;
+}
 inline ServerMessage random_server_message(Rng& rng) {
+  if (rng.chance(10)) return random_read_server_message(rng);
   return rng.chance(40) ? random_room_server_message(rng) : random_log_server_message(rng);
 }
 
