@@ -25,5 +25,6 @@ struct Coroutine {
 };
 
 extern kuilt::ClusterClient& client;
+extern kuilt::ServerCluster& cluster;
 /// Writes an outcome down, as the application does.
 void settle(kuilt::RequestId id, const kuilt::Result<kuilt::Receipt>& outcome);
