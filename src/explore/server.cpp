@@ -184,7 +184,7 @@ std::string Server::text() const {
   text += "; durable " + std::to_string(core_.durable_index().value());
   text += ", commit " + std::to_string(core_.commit_index().value());
   if (!disk_.queue.empty()) {
-    text += "; " + std::to_string(disk_.queue.size()) + " writes wait for the disk";
+    text += "; writes waiting: " + std::to_string(disk_.queue.size());
   }
   return text;
 }

@@ -111,7 +111,7 @@ void Core::describe(Text& text) const {
   std::vector<const Peer*> peers;
   for (const Peer& peer : peers_) peers.push_back(&peer);
   const auto place = [&](const Peer* peer) { return std::ranges::find(text.order(), peer->id); };
-  std::ranges::stable_sort(peers, {}, place);
+  if (!text.order().empty()) std::ranges::sort(peers, {}, place);
   for (const Peer* peer : peers) {
     text << std::uint64_t{peer->granted} << std::uint64_t{peer->pre_granted};
   }
