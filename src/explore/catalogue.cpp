@@ -1,5 +1,6 @@
 #include "explore/catalogue.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -13,8 +14,9 @@ Number32 number_in(Map& map, Hash hash) {
 
 }  // namespace
 
-Catalogue::Catalogue(std::shared_ptr<const Setting> setting, std::vector<std::vector<Slot>> orders)
-    : setting_(std::move(setting)) {
+Catalogue::Catalogue(std::shared_ptr<const Setting> setting, std::vector<std::vector<Slot>> orders,
+                     bool keep_twins)
+    : setting_(std::move(setting)), keep_twins_(keep_twins) {
   for (const std::vector<Slot>& order : orders) {
     std::vector<NodeId>& ids = orders_.emplace_back();
     for (const Slot slot : order) ids.push_back(node_id(slot));
@@ -31,7 +33,12 @@ Number32 Catalogue::number_of(Server server) {
   const Hash hash = hash_of(server.fingerprint(orders_.front()));
   const auto known = server_numbers_.find(hash);
   // A server keeps its slot, which its fingerprint names.
-  if (known != server_numbers_.end()) return known->second;
+  if (known != server_numbers_.end()) {
+    if (keep_twins_) {
+      servers_[known->second].twin = std::make_unique<const Server>(std::move(server));
+    }
+    return known->second;
+  }
   const auto number = static_cast<Number32>(servers_.size());
   server_numbers_.emplace(hash, number);
   Known& entry = servers_.emplace_back();
@@ -50,7 +57,8 @@ const Effect& Catalogue::effect(Number32 server, Event event) {
   const Hash hash = hash_of(std::span<const std::uint32_t>(key));
   const auto known = effects_.find(hash);
   if (known != effects_.end()) return known->second;
-  return effects_.emplace(hash, compute(server, event)).first->second;
+  if (keep_twins_) computed_.emplace_back(server, event);
+  return effects_.emplace(hash, compute(this->server(server), server, event)).first->second;
 }
 
 Effects Catalogue::apply(Server& server, Event event) const {
@@ -68,8 +76,8 @@ Effects Catalogue::apply(Server& server, Event event) const {
   KUILT_FAIL("an event has a kind");
 }
 
-Effect Catalogue::compute(Number32 number, Event event) {
-  Server server = this->server(number);
+Effect Catalogue::compute(const Server& before, Number32 number, Event event) {
+  Server server = before;
   Effects effects = apply(server, event);
   Effect effect;
   effect.broken = raft::broken_now(raft::view_of(server.core()));
@@ -86,6 +94,25 @@ Effect Catalogue::compute(Number32 number, Event event) {
     effect.broken = raft::broken_between(facts(number).view, facts(effect.server).view);
   }
   return effect;
+}
+
+std::optional<std::string> Catalogue::twins_that_differ() {
+  keep_twins_ = false;  // Those that come of twins need none.
+  for (const auto& [number, event] : std::exchange(computed_, {})) {
+    const Server* twin = servers_[number].twin.get();
+    if (twin == nullptr) continue;
+    const Effect first = effect(number, event);
+    const Effect other = compute(*twin, number, event);
+    if (other.server == first.server && other.sent == first.sent) continue;
+    return "equal fingerprints, different futures: " + twin->text() + " (event " +
+           std::to_string(static_cast<int>(event.kind)) + ")";
+  }
+  return std::nullopt;
+}
+
+std::size_t Catalogue::twins() const {
+  const auto has_twin = [](const Known& known) { return known.twin != nullptr; };
+  return static_cast<std::size_t>(std::ranges::count_if(servers_, has_twin));
 }
 
 raft::Violation Catalogue::broken_among(Number32 one, Number32 other) {

@@ -7,8 +7,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "explore/group.hpp"
@@ -31,6 +34,7 @@ struct Effect {
   struct Sent {
     Slot to;
     Number32 message;
+    friend bool operator==(const Sent&, const Sent&) = default;
   };
   Number32 server = 0;
   std::vector<Sent> sent;
@@ -40,7 +44,8 @@ struct Effect {
 class Catalogue {
  public:
   /// Servers are named as they look under each of `orders`, which begin with the identity.
-  Catalogue(std::shared_ptr<const Setting> setting, std::vector<std::vector<Slot>> orders);
+  Catalogue(std::shared_ptr<const Setting> setting, std::vector<std::vector<Slot>> orders,
+            bool keep_twins);
 
   Number32 number_of(Server server);
   Number32 number_of(raft::Message message);
@@ -61,21 +66,30 @@ class Catalogue {
   /// What two servers promise about each other.
   raft::Violation broken_among(Number32 one, Number32 other);
 
+  /// Equal fingerprints must mean equal futures. With twins kept, compares all that was computed of
+  /// the first server with a fingerprint with what comes of the last one with it, which got there
+  /// on another way. In words, if they differ.
+  [[nodiscard]] std::optional<std::string> twins_that_differ();
+  [[nodiscard]] std::size_t twins() const;
+
   [[nodiscard]] std::size_t servers() const { return servers_.size(); }
   [[nodiscard]] std::size_t steps() const { return effects_.size(); }
 
  private:
   struct Known {
     std::unique_ptr<const Server> server;
+    std::unique_ptr<const Server> twin;
     Facts facts;
     std::vector<Number32> names;  // By order.
   };
 
-  Effect compute(Number32 server, Event event);
+  Effect compute(const Server& before, Number32 number, Event event);
   Effects apply(Server& server, Event event) const;
 
   std::shared_ptr<const Setting> setting_;
   std::vector<std::vector<NodeId>> orders_;
+  bool keep_twins_;
+  std::vector<std::pair<Number32, Event>> computed_;  // Of servers that may have twins.
   std::vector<Known> servers_;
   std::vector<raft::Message> messages_;
   std::unordered_map<Hash, Number32, HashOfHash> names_;

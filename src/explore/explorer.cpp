@@ -34,11 +34,11 @@ void add_step(std::vector<std::string>& lines, std::size_t number,
 
 }  // namespace
 
-Explorer::Explorer(const Slice& slice, bool exchange_members)
+Explorer::Explorer(const Slice& slice, Means means)
     : slice_(slice),
       setting_(std::make_shared<const Setting>(slice.setting())),
-      orders_(orders_of(slice.voters(), exchange_members)),
-      catalogue_(setting_, orders_),
+      orders_(orders_of(slice.voters(), means.exchange_members)),
+      catalogue_(setting_, orders_, means.keep_twins),
       next_(slice.voters()) {}
 
 State Explorer::first() {

@@ -26,10 +26,20 @@ struct Report {
 /// step of one real core. Threads: none.
 class Explorer {
  public:
-  explicit Explorer(const Slice& slice, bool exchange_members = true);
+  struct Means {
+    bool exchange_members = true;
+    bool keep_twins = false;  ///< For `twins_that_differ`.
+  };
+  explicit Explorer(const Slice& slice, Means means);
+  explicit Explorer(const Slice& slice) : Explorer(slice, Means()) {}
 
   /// Looks at all states; at `states_max` at most, if there are more it does not finish.
   Report run(std::size_t states_max);
+  /// Whether servers with equal fingerprints have different futures, and how many were compared.
+  [[nodiscard]] std::optional<std::string> twins_that_differ() {
+    return catalogue_.twins_that_differ();
+  }
+  [[nodiscard]] std::size_t twins() const { return catalogue_.twins(); }
   /// The way to the step that runs, for a check that fails inside it.
   [[nodiscard]] std::vector<std::string> trace_of_current() const;
 
