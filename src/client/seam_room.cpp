@@ -139,6 +139,7 @@ bool SeamRoom::send_feed(const Bytes& frame) {
       [&](const wire::Observe&) { return seam_->send(frame); },
       [&](const wire::Credit&) { return seam_->send(frame); },
       [&](const wire::Unobserve&) { return seam_->send(frame); },
+      [&](const wire::ReadBarrier&) { return seam_->send(frame); },
       [](const wire::Join&) { return false; },  // What follows is the Room's own.
       [](const wire::LeaveRoom&) { return false; },
       [](const wire::RoomMessage&) { return false; },
@@ -212,6 +213,7 @@ void SeamRoom::received(const Bytes& frame) {
         if (state) state->refused(refusal);
       },
       [&](const wire::Answers&) { pass_on(frame); },
+      [&](const wire::BarrierAnswer&) { pass_on(frame); },
       [&](const wire::ObserveReply&) { pass_on(frame); },
       [&](const wire::Feed&) { pass_on(frame); },
       [&](const wire::ServerHeartbeat& heartbeat) {

@@ -15,12 +15,14 @@ namespace kuilt::raft {
 
 namespace {
 
+// Every read waits for the same time, and wherever reads are, the oldest comes first.
 void expire(std::vector<Reads::Own>& reads, Instant now, ReadFailure failure, Output& out) {
-  std::erase_if(reads, [&](const Reads::Own& read) {
-    if (now < read.due) return false;
-    out.reads.push_back({read.id, std::nullopt, failure});
-    return true;
-  });
+  const auto is_due = [now](const Reads::Own& read) { return read.due <= now; };
+  const auto first_left = std::ranges::find_if_not(reads, is_due);
+  for (auto read = reads.begin(); read != first_left; ++read) {
+    out.reads.push_back({read->id, std::nullopt, failure});
+  }
+  reads.erase(reads.begin(), first_left);
 }
 
 void fail(std::vector<Reads::Own>& reads, Output& out) {
@@ -206,7 +208,7 @@ void Core::reads_on_time(Output& out) {
 Instant Core::reads_wake() const {
   Instant wake = Instant::max();
   const auto consider = [&](const std::vector<Reads::Own>& reads) {
-    for (const Reads::Own& read : reads) wake = std::min(wake, read.due);
+    if (!reads.empty()) wake = std::min(wake, reads.front().due);
   };
   consider(reads_.waiting);
   for (const Reads::Round& round : reads_.rounds) consider(round.own);

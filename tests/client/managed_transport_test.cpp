@@ -222,7 +222,7 @@ TEST_P(Cuts, AtAnyPointOfTheConversationLoseAndRepeatNothing) {
     std::vector<Pending<Receipt>> asked;
     for (const auto* command : {"one", "two", "three"}) asked.push_back(client.propose(command));
 
-    comes_true([&] { return cut->over() || stored_in(storage_now).size() == 3; });
+    ASSERT_TRUE(comes_true([&] { return cut->over() || stored_in(storage_now).size() == 3; }));
     transport_now.swap(std::make_shared<LogSeam>(log_now));
 
     for (auto& one : asked) EXPECT_TRUE(one.get_for(patience).value()) << "cut at " << frames;

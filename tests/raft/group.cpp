@@ -211,7 +211,7 @@ void Group::propose() {
 
 // At any server, several at once now and then.
 void Group::read() {
-  next_read_ = now_ + std::chrono::microseconds(rng_.below(20'000));
+  next_read_ = now_ + std::chrono::microseconds(rng_.below(50'000));
   const std::size_t i = rng_.below(servers_.size());
   for (std::uint64_t n = 1 + rng_.below(3); n > 0 && servers_[i].core; --n) {
     last_read_ = last_read_.next();

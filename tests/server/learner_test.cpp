@@ -86,6 +86,20 @@ TEST_F(Learners, AreMembersOfTheirRoomAndFollowTheLogOverItsLink) {
   EXPECT_EQ(storage.read(Index(), 1)->front().author, "cluster-client");
 }
 
+TEST_F(Learners, ReadLinearizablyOverTheLinkOfTheirRoom) {
+  auto room = rooms.join(servers[0]).or_throw();
+  const auto raft = room.channel("raft").or_throw();
+  SeamRaftTransport transport(raft);
+  auto node = RaftNode::start(config(room), transport, storage).or_throw();
+  auto client = cluster_client_with_node(node);
+  const auto done = client.propose("action:move=1").get().or_throw();
+
+  const Index index = client.read_barrier(patience).get().or_throw();
+
+  EXPECT_GE(index, done.index);
+  EXPECT_TRUE(comes_true([&] { return node.status().stored.index >= index; }));
+}
+
 TEST_F(Learners, AreTheSameMemberOnEveryServer) {
   auto first = rooms.join(servers[0]).or_throw();
   auto second = rooms.join(servers[1]).or_throw();
