@@ -43,7 +43,8 @@ Error in_doubt(const Error& refusal) {
 }
 
 Error without_attempt(const ProposeCall& asked, Error refusal) {
-  return asked.sent_before ? in_doubt(refusal) : refusal;
+  if (asked.sent_before) return in_doubt(refusal);
+  return refusal;
 }
 
 void OwnSession::finish(RequestId id) {

@@ -46,6 +46,7 @@ Status MemoryDisk::perform(const DiskOp& op) {
 
 Result<std::vector<FileInfo>> MemoryDisk::list() {
   std::vector<FileInfo> files;
+  files.reserve(files_.size());
   for (const auto& [name, contents] : files_) files.push_back({name, contents.size()});
   return files;
 }
