@@ -31,16 +31,32 @@ void RoomOutStream::begin() {
 
 void RoomOutStream::end() {
   open_ = false;
+  turns_.clear();
   changes_.clear();
   posts_.clear();
   posts_bytes_ = 0;
   in_flight_.reset();  // Its messages may have arrived, so they are not sent again.
 }
 
-void RoomOutStream::changed(wire::Presence presence) {
+void RoomOutStream::changed(const wire::Presence& presence) {
   if (!open_) return;
+  const Place place(presence.room, presence.member.id);
+  const auto waiting = changes_.find(place);
+  if (waiting != changes_.end()) {
+    waiting->second.present = presence.present;
+    return;
+  }
   if (changes_.size() >= options_.changes_max) return begin();
-  changes_.push_back(std::move(presence));
+  turns_.push_back(place);
+  changes_.emplace(place, Change{presence.member.name, presence.present});
+}
+
+wire::Presence RoomOutStream::next_change() {
+  auto change = changes_.extract(turns_.front());
+  turns_.pop_front();
+  return {change.key().first,
+          {change.key().second, std::move(change.mapped().name)},
+          change.mapped().present};
 }
 
 bool RoomOutStream::post(wire::RoomPost post) {
@@ -87,9 +103,8 @@ wire::PeerRooms RoomOutStream::fill(const NextMember& next_member) {
     frame.presences.push_back(*std::move(member));
   }
   while (stated_ && !changes_.empty() && bytes < options_.frame_bytes_max) {
-    bytes += size_of(changes_.front());
-    frame.presences.push_back(std::move(changes_.front()));
-    changes_.pop_front();
+    frame.presences.push_back(next_change());
+    bytes += size_of(frame.presences.back());
   }
   // Behind all changes: a message for a member follows the news of the member.
   while (stated_ && changes_.empty() && !posts_.empty() && bytes < options_.frame_bytes_max) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -16,7 +17,8 @@ namespace kuilt::cluster {
 struct RoomStreamOptions {
   std::size_t frame_bytes_max = std::size_t{64} << 10;  ///< One message always fits.
   std::size_t posts_bytes_max = std::size_t{1} << 20;   ///< Messages that wait; more are dropped.
-  std::size_t changes_max = 16'384;  ///< Changes that wait; with more it is told anew.
+  /// Members whose change waits; with more everything is told anew.
+  std::size_t changes_max = 16'384;
   Duration resend_after = std::chrono::milliseconds(500);
   unsigned sends_max = 4;  ///< Of one frame; then everything is told anew.
   /// With nothing to say, an empty frame so often: a receiver that took a late frame for another
@@ -26,7 +28,8 @@ struct RoomStreamOptions {
 
 /// The sender's end. One frame is on its way at a time, so that room traffic is never more than a
 /// frame ahead of Raft's on the link that they share, and a slow peer costs a bounded queue.
-/// Presence is never lost: what can't be kept in order is told anew. Messages may be.
+/// Presence is never lost: what can't be kept in order is told anew. Messages may be. Of a member
+/// who comes and goes only the last is told: nobody can crowd out the others by that.
 ///
 /// Threads: none; one caller at a time. Copyable.
 class RoomOutStream {
@@ -42,7 +45,7 @@ class RoomOutStream {
   void begin();
   /// The peer is gone: nothing is kept for it.
   void end();
-  void changed(wire::Presence presence);
+  void changed(const wire::Presence& presence);
   /// False: dropped.
   bool post(wire::RoomPost post);
   void taken(const wire::PeerRoomsTaken& taken);
@@ -53,15 +56,21 @@ class RoomOutStream {
 
  private:
   [[nodiscard]] wire::PeerRooms fill(const NextMember& next_member);
+  [[nodiscard]] wire::Presence next_change();
 
+  struct Change {
+    std::string name;
+    bool present = false;
+  };
   RoomStreamOptions options_;
   Rng rng_;
   bool open_ = false;
   std::uint64_t stream_ = 0;
   std::uint64_t last_number_ = 0;
-  bool stated_ = false;             ///< Everybody was named.
-  std::optional<Place> stated_to_;  ///< Before that: who was named last.
-  std::deque<wire::Presence> changes_;
+  bool stated_ = false;              ///< Everybody was named.
+  std::optional<Place> stated_to_;   ///< Before that: who was named last.
+  std::deque<Place> turns_;          ///< In which the changes are told,
+  std::map<Place, Change> changes_;  ///< which are these.
   std::deque<wire::RoomPost> posts_;
   std::size_t posts_bytes_ = 0;
   std::optional<wire::PeerRooms> in_flight_;

@@ -38,11 +38,16 @@ RoomHub::RoomHub(const RoomOptions& options, const std::vector<NodeId>& peers, s
 
 RoomOutput RoomHub::step(Instant now, std::vector<RoomInput> inputs) {
   out_ = {};
+  out_bytes_ = 0;
   expire(now);
-  for (RoomInput& input : inputs) take(now, input);
+  for (RoomInput& input : inputs) waiting_.push_back(std::move(input));
+  while (!waiting_.empty() && out_bytes_ < options_.step_bytes_max) {
+    take(now, waiting_.front());
+    waiting_.pop_front();
+  }
   flush_all();
   send_to_peers(now);
-  out_.wake_at = wake_at();
+  out_.wake_at = waiting_.empty() ? wake_at() : now;
   return std::move(out_);
 }
 
@@ -53,7 +58,7 @@ void RoomHub::take(Instant now, RoomInput& input) {
       [&](RoomSay& one) { say(now, one); },
       [&](const RoomLinkClosed& one) { closed(now, one.link); },
       [&](const RoomRefresh& one) { refresh(one); },
-      [&](const RoomsFromPeer& one) { on_peer(one); },
+      [&](const RoomsFromPeer& one) { on_peer(now, one); },
       [&](const RoomsTakenByPeer& one) { on_taken(one); },
       [&](const PeerUp& one) { peer_up(one.peer); },
       [&](const PeerDown& one) { peer_down(now, one.peer); },
@@ -246,6 +251,8 @@ void RoomHub::send(RoomFrameKind kind, const RoomName& room, const wire::ServerM
     std::vector<LinkId>& to = audience.at(static_cast<std::size_t>(encoding));
     if (to.empty()) continue;
     out_.frames.push_back({kind, room, wire::encode(message, encoding), std::move(to)});
+    const RoomFrame& made = out_.frames.back();
+    out_bytes_ += sizeof made + made.frame.size() + made.to.size() * sizeof(LinkId);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -27,6 +28,11 @@ struct RoomOptions {
   std::size_t rooms_per_link_max = 64;
   std::size_t members_per_room_max = 4096;
   std::size_t rooms_max = 65'536;  ///< With members, on any server.
+  /// Who came and went in one room and was not told yet; with more all are told who is there.
+  std::size_t roster_events_max = 1024;
+  /// Of frames for clients, in one step: the inputs behind those that made so many wait for the
+  /// next step. What the last one makes comes on top.
+  std::size_t step_bytes_max = std::size_t{4} << 20;
   std::size_t message_bytes_max = wire::room_message_bytes_max;
   std::uint64_t message_bytes_per_second = std::uint64_t{8} << 20;  ///< Of one principal.
   /// How long a member stays whose link is torn, or whose server is lost; and how long a server
@@ -118,6 +124,8 @@ class RoomHub {
           Instant now);
 
   RoomOutput step(Instant now, std::vector<RoomInput> inputs);
+  /// Inputs that were given and not taken yet: the last ones.
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
 
   /// Whoever is present. In the order of their ids.
   [[nodiscard]] std::vector<RoomMember> members(const RoomName& room) const;
@@ -146,8 +154,9 @@ class RoomHub {
   };
   struct Room {
     std::map<PeerId, Member> members;
-    std::vector<wire::RosterEvent> events;  ///< Not told yet.
-    std::set<LinkId> newcomers;             ///< To be told of everybody.
+    std::vector<wire::RosterEvent> events;  ///< Not told yet; of each member one at most.
+    bool is_retold = false;                 ///< Instead of the events, which were too many,
+    std::set<LinkId> newcomers;             ///< all are to be told of everybody, as these are.
   };
   struct Link {
     Listener listener;
@@ -162,6 +171,12 @@ class RoomHub {
     std::uint64_t era = 0;
     bool stated = false;
     std::optional<Instant> gone_at;
+    /// What it said before the era is taken back then.
+    struct Forget {
+      Instant at;
+      std::uint64_t era = 0;
+    };
+    std::optional<Forget> forget = {};
   };
   using Rooms = std::map<RoomName, Room>;
   using Audience = std::array<std::vector<LinkId>, 2>;  // By encoding.
@@ -185,7 +200,7 @@ class RoomHub {
   void deliver(const wire::RoomMessage& message, PeerId from);
 
   // rooms_presence.cpp: members, peers and time.
-  void on_peer(const RoomsFromPeer& from);
+  void on_peer(Instant now, const RoomsFromPeer& from);
   void on_taken(const RoomsTakenByPeer& by);
   void present_elsewhere(NodeId peer, std::uint64_t era, const wire::Presence& presence);
   void forget_peer(NodeId peer, std::uint64_t era);
@@ -195,6 +210,7 @@ class RoomHub {
   /// Changes one member, and tells all that follows from it. May end the member and the room.
   void change(const RoomName& name, const RoomMember& who,
               const std::function<void(Member&)>& change);
+  void note(const RoomName& name, Room& room, wire::RosterEvent event);
   [[nodiscard]] std::optional<wire::Presence> member_here_after(
       const std::optional<RoomOutStream::Place>& place) const;
 
@@ -214,7 +230,9 @@ class RoomHub {
   std::set<std::tuple<Instant, RoomName, PeerId>> expiries_;  ///< Some are out of date.
   std::set<RoomName> untold_;                                 ///< Rooms with events or newcomers.
   std::optional<Instant> settles_at_;  ///< Until then nobody is told who is there.
+  std::deque<RoomInput> waiting_;
   RoomOutput out_;
+  std::size_t out_bytes_ = 0;
   RoomCounters counters_;
 };
 

@@ -19,8 +19,7 @@ void RoomHub::change(const RoomName& name, const RoomMember& who,
     for (auto& [id, peer] : peers_) peer.out.changed({name, who, is_here});
   }
   if (is_present != was_present) {
-    room->second.events.push_back({is_present, {who.id, member->second.name}});
-    untold_.insert(name);
+    note(name, room->second, {is_present, {who.id, member->second.name}});
   }
   if (!is_present) members.erase(member);
   if (members.empty()) {
@@ -29,7 +28,24 @@ void RoomHub::change(const RoomName& name, const RoomMember& who,
   }
 }
 
-void RoomHub::on_peer(const RoomsFromPeer& from) {
+// Who comes and goes before anybody was told has not been there, and who goes and comes back has
+// not been away: else one restless member could fill the frames of all.
+void RoomHub::note(const RoomName& name, Room& room, wire::RosterEvent event) {
+  untold_.insert(name);
+  if (room.is_retold) return;
+  const auto is_same = [&](const wire::RosterEvent& one) {
+    return one.member.id == event.member.id;
+  };
+  const auto before = std::ranges::find_if(room.events, is_same);
+  if (before != room.events.end()) return void(room.events.erase(before));
+  if (room.events.size() < options_.roster_events_max) {
+    return room.events.push_back(std::move(event));
+  }
+  room.events.clear();
+  room.is_retold = true;
+}
+
+void RoomHub::on_peer(Instant now, const RoomsFromPeer& from) {
   const auto found = peers_.find(from.from);
   if (found == peers_.end()) return;
   Peer& peer = found->second;
@@ -43,7 +59,8 @@ void RoomHub::on_peer(const RoomsFromPeer& from) {
   if (from.said.complete) {
     ++counters_.statements;
     peer.stated = true;
-    forget_peer(from.from, peer.era);
+    // Its members of before may be on their way to it, or to another server: it may have restarted.
+    peer.forget = {now + options_.grace, peer.era};
     const auto has_stated = [](const auto& one) { return one.second.stated; };
     if (std::ranges::all_of(peers_, has_stated)) settles_at_.reset();
   }
@@ -108,6 +125,9 @@ void RoomHub::expire(Instant now) {
     change(name, {id, member->second.name}, [](Member& gone) { gone.gone_at.reset(); });
   }
   for (auto& [id, peer] : peers_) {
+    if (peer.forget && peer.forget->at <= now) {
+      forget_peer(id, std::exchange(peer.forget, {})->era);
+    }
     if (!peer.gone_at || *peer.gone_at > now) continue;
     peer.gone_at.reset();
     forget_peer(id, ++peer.era);
@@ -134,13 +154,15 @@ void RoomHub::flush(Rooms::iterator room) {
   if (settles_at_) return;
   auto& [name, state] = *room;
   if (untold_.erase(name) == 0) return;
+  const bool is_retold = std::exchange(state.is_retold, false);
   Audience old_hands;
   Audience newcomers;
   wire::RosterReset everybody;
   for (const auto& [id, member] : state.members) {
-    if (!state.newcomers.empty()) everybody.members.push_back({id, member.name});
+    if (is_retold || !state.newcomers.empty()) everybody.members.push_back({id, member.name});
     for (const Listener& one : member.here) {
-      Audience& audience = state.newcomers.contains(one.link) ? newcomers : old_hands;
+      const bool is_new = is_retold || state.newcomers.contains(one.link);
+      Audience& audience = is_new ? newcomers : old_hands;
       audience.at(static_cast<std::size_t>(one.encoding)).push_back(one.link);
     }
   }
@@ -170,6 +192,7 @@ Instant RoomHub::wake_at() const {
   if (!expiries_.empty()) at = std::min(at, std::get<Instant>(*expiries_.begin()));
   for (const auto& [id, peer] : peers_) {
     at = std::min(at, peer.gone_at.value_or(Instant::max()));
+    if (peer.forget) at = std::min(at, peer.forget->at);
     at = std::min(at, peer.out.due().value_or(Instant::max()));
   }
   return at;

@@ -1,5 +1,6 @@
 #include "server/rooms_thread.hpp"
 
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -19,7 +20,10 @@ std::size_t size_of(const cluster::RoomInput& input) {
   const auto size = Overloaded{
       [](const cluster::RoomJoin& one) { return input_overhead + one.join.room.size(); },
       [](const cluster::RoomLeave& one) { return input_overhead + one.room.size(); },
-      [](const cluster::RoomSay& one) { return input_overhead + one.message.body.size(); },
+      [](const cluster::RoomSay& one) {
+        const wire::RoomMessage& said = one.message;
+        return input_overhead + said.room.size() + said.channel.size() + said.body.size();
+      },
       [](const cluster::RoomRefresh& one) { return input_overhead + one.room.size(); },
       // What must not be lost is bounded elsewhere: by the number of links, by a window of one
       // frame per peer.
@@ -89,17 +93,19 @@ RoomFigures RoomsThread::figures() const {
 
 void RoomsThread::run() {
   Instant wake_at = now();
+  std::deque<std::size_t> bytes_of_waiting;  // One for each input that the hub has not taken.
   while (!inbox_.closed()) {
     std::vector<Waiting> waiting = inbox_.wait(wake_at);
     std::vector<cluster::RoomInput> inputs;
     inputs.reserve(waiting.size());
-    std::size_t bytes = 0;
     for (Waiting& one : waiting) {
-      bytes += one.bytes;
+      bytes_of_waiting.push_back(one.bytes);
       inputs.push_back(std::move(one.input));
     }
     cluster::RoomOutput output = hub_.step(now(), std::move(inputs));
-    waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    for (; bytes_of_waiting.size() > hub_.waiting(); bytes_of_waiting.pop_front()) {
+      waiting_bytes_.fetch_sub(bytes_of_waiting.front(), std::memory_order_relaxed);
+    }
     wake_at = output.wake_at;
     publish_figures();
     carry_out(std::move(output));

@@ -132,6 +132,8 @@ void draw_rooms(Rng rng, Plan& plan) {
   rooms.stream.posts_bytes_max = one_of(rng, {std::size_t{300}, std::size_t{1} << 20});
   rooms.stream.changes_max = one_of(rng, {std::size_t{3}, std::size_t{16'384}});
   plan.room_queue_bytes_max = one_of(rng, {std::size_t{200}, std::size_t{1} << 18});
+  rooms.roster_events_max = one_of(rng, {std::size_t{1}, std::size_t{1024}});
+  rooms.step_bytes_max = one_of(rng, {std::size_t{100}, std::size_t{4} << 20});
 }
 
 }  // namespace kuilt::sim

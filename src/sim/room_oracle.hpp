@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "sim/oracle.hpp"
@@ -17,8 +18,9 @@ namespace kuilt::sim {
   return PeerId::named(secret.text() + name);
 }
 
-/// A message is delivered at most once, to whom it was meant for, and is one that was said. In the
-/// end the rosters of all servers and of all members are who is there.
+/// A message is delivered at most once, to whom it was meant for, and is one that was said; those
+/// of one sender in a room are heard in their order. In the end the rosters of all servers and of
+/// all members are who is there.
 class RoomOracle {
  public:
   using Members = std::set<PeerId>;
@@ -48,6 +50,9 @@ class RoomOracle {
     const bool is_meant = said.to.is_none() ? reader != said.from : reader == said.to;
     if (!is_meant) return "a message is delivered to whom it is for";
     if (!said.heard_by.insert(reader).second) return "a message is delivered at most once";
+    std::size_t& next = next_[{reader, said.from, said.room}];
+    if (number < next) return "messages of one sender are heard in their order";
+    next = number + 1;
     ++heard_;
     return std::nullopt;
   }
@@ -63,6 +68,7 @@ class RoomOracle {
   };
   std::map<RoomName, Members> rooms_;
   std::vector<Said> said_;
+  std::map<std::tuple<PeerId, PeerId, RoomName>, std::size_t> next_;  ///< By reader and sender.
   std::size_t heard_ = 0;
 };
 

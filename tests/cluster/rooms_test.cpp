@@ -105,6 +105,37 @@ TEST(Rooms, AFailoverIsNoLeavingAndNoJoining) {
   EXPECT_THAT(world.present("c", "chess"), ElementsAre("ann", "bob"));
 }
 
+TEST(Rooms, AServerThatRestartsAtOnceTakesNobodyWithItWhoIsBackWithinTheGrace) {
+  RoomWorld world(3);
+  world.join("a", ann, "ann", "chess");
+  world.join("c", bob, "bob", "chess");
+  std::ignore = world.told(bob);
+
+  world.kill("a");
+  world.pass(100ms);
+  world.start("a");
+  world.pass(1s);
+  world.join("b", cat, "ann", "chess");
+  world.pass(10s);
+
+  EXPECT_THAT(world.told(bob), IsEmpty());
+}
+
+TEST(Rooms, WhoDoesNotComeBackToAServerThatRestartsHasLeftAfterTheGrace) {
+  RoomWorld world(2);
+  world.join("a", ann, "ann", "chess");
+  world.join("b", bob, "bob", "chess");
+  std::ignore = world.told(bob);
+
+  world.kill("a");
+  world.start("a");
+  world.pass(1900ms);
+  EXPECT_THAT(world.told(bob), IsEmpty());
+  world.pass(200ms);
+
+  EXPECT_THAT(world.told(bob), ElementsAre("-ann"));
+}
+
 TEST(Rooms, AReturnToTheSameServerWithinTheGraceIsNotSeen) {
   RoomWorld world(1);
   let_ann_and_bob_meet(world, "a", "a");
@@ -348,7 +379,7 @@ TEST(Rooms, ALateFrameOfAnotherStreamIsCorrectedWithinSeconds) {
   world.give("b", RoomsFromPeer{RoomWorld::id("a"), {7, 1, false, {phantom}, {}}});
   ASSERT_THAT(world.present("b", "chess"), ElementsAre("ann", "bob"));
 
-  world.pass(4s);
+  world.pass(6s);
 
   EXPECT_THAT(world.present("b", "chess"), ElementsAre("ann"));
 }
