@@ -80,6 +80,8 @@ void LearnerCursor::hand_pieces() {
   if (left_ || log_->has_after(place_)) more();
 }
 
+void LearnerCursor::await_call() { const std::lock_guard lock(calling_); }
+
 void LearnerCursor::mute() {
   const std::lock_guard lock(calling_);
   muted_ = true;

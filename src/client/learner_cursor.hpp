@@ -40,7 +40,9 @@ class LearnerCursor final : public CommittedSource,
   void more();
   /// There will be no more pieces, for this reason.
   void end(const Error& error);
-  /// Calls nothing from now on, and waits for a call that runs. Never inside one.
+  /// Waits for a call that runs, unless inside it.
+  void await_call();
+  /// The same, and calls nothing from now on.
   void mute();
 
  private:
@@ -54,7 +56,8 @@ class LearnerCursor final : public CommittedSource,
   std::atomic<bool> left_ = false;
   std::atomic<bool> taker_sent_ = false;
   bool end_told_ = false;  ///< Of the callbacks' thread.
-  std::mutex calling_;     ///< Held while the application is called.
+  /// Held while the application is called: there it may well destroy what mutes this.
+  std::recursive_mutex calling_;
   bool muted_ = false;
 
   mutable std::mutex mutex_;  ///< Guards what follows.

@@ -52,10 +52,17 @@ void LearnerReader::stop() {
   for (const auto& cursor : cursors()) {
     cursor->end(Error(ErrorCode::stopped, Effect::none, "the client was stopped"));
   }
-  if (dispatch_ != Dispatch::thread || callbacks_->here()) return;
-  // Callbacks keep their order: behind this one none of ours is left.
-  std::promise<void> reached;
-  if (callbacks_->run("stop", [&reached] { reached.set_value(); })) reached.get_future().wait();
+  if (callbacks_->here()) return;
+  if (dispatch_ == Dispatch::poll) {  // Of what runs inside a poll of another thread.
+    for (const auto& cursor : cursors()) cursor->await_call();
+    return;
+  }
+  // Callbacks keep their order: behind this one none of ours is left. If it is dropped, as by a
+  // node that is destroyed in one of them, the promise is broken, and that ends the wait as well.
+  auto reached = std::make_shared<std::promise<void>>();
+  const auto end = reached->get_future();
+  callbacks_->run("stop", [reached = std::move(reached)] { reached->set_value(); });
+  end.wait();
 }
 
 }  // namespace kuilt::detail

@@ -11,7 +11,7 @@
 
 namespace kuilt::detail {
 
-/// Threads: any. Never destroyed inside a callback of one of its own.
+/// Threads: any. May be destroyed inside a callback of one of its own.
 class LearnerReader {
  public:
   LearnerReader(std::shared_ptr<LearnerLog> log, std::shared_ptr<client::CallbackQueue> callbacks,

@@ -95,7 +95,9 @@ struct ManagedRaftTransport::Impl {
   }
 
   const std::shared_ptr<Place> place = std::make_shared<Place>();
-  std::mutex mutex;  // Held while the node is told: after `use` returned, nothing is under way.
+  /// Held while the node is told: after `use` returned, nothing is under way. A Seam that is closed
+  /// then may swap in turn.
+  std::recursive_mutex mutex;
   OnSeam on_seam;
   std::shared_ptr<Seam> untold;  // That no node was told of yet.
 };

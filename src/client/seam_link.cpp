@@ -49,7 +49,7 @@ void SeamLink::close(std::uint16_t /*code*/, const std::string& /*reason*/) {
 // Told later, as a socket would: never inside the call that ends it.
 void SeamLink::tear(const std::string& reason) {
   if (std::exchange(over_, true)) return;
-  seam_->close();
+  detach();
   transport::net::post(executor_, [self = shared_from_this(), reason] {
     if (const auto tell = std::exchange(self->events_.on_closed, {})) {
       tell(Error(ErrorCode::stopped, Effect::none, reason));

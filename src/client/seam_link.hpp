@@ -35,7 +35,8 @@ class SeamLink final : public transport::Seam, public std::enable_shared_from_th
 
   /// Ends it: `on_closed` follows, with this reason. May be repeated.
   void tear(const std::string& reason);
-  /// Any thread: nothing is posted to the executor from now on, for it is about to end.
+  /// Any thread: what the Seam still says is posted to the executor no more, which may be about to
+  /// end.
   void detach();
 
  private:

@@ -19,7 +19,7 @@ void Subscription::advance(ResumeToken token) {
 
 void Subscription::push(Item item) {
   const std::lock_guard lock(mutex_);
-  if (left_) return;
+  if (left_ || ended_) return;  // Whoever has heard of the end looks for no more.
   // An Advance costs no credit: one that nobody has taken yet makes way for the next.
   if (item.token && !items_.empty() && items_.back().token) items_.pop_back();
   items_.push_back(std::move(item));

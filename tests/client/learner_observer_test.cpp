@@ -1,6 +1,11 @@
 // Clients over a RaftNode observe what it has stored, and then what comes.
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <future>
+#include <optional>
+#include <thread>
+
 #include "tests/client/log_seam.hpp"
 
 namespace kuilt::testing {
@@ -172,6 +177,53 @@ TEST_F(Readers, OfAClientThatStopsEndAndTheNodeGoesOn) {
   EXPECT_THAT(next_texts(mine, 3), ElementsAre("one", "two", "three"));
 }
 
+TEST_F(Readers, MayDestroyTheirClientInsideACallback) {
+  auto other = std::make_optional(cluster_client_with_node(node));
+  std::atomic<int> calls = 0;
+  std::promise<void> gone;
+  const auto destroy = [&](const Committed&) {
+    ++calls;
+    other.reset();
+    gone.set_value();
+  };
+  other->on_committed(from_start, destroy, {}, [&](const Error&) { ++calls; }).or_throw();
+
+  ASSERT_EQ(gone.get_future().wait_for(patience), std::future_status::ready);
+  propose("three");
+
+  auto seen = client.observe(from_start).or_throw();
+  EXPECT_THAT(next_texts(seen, 3), ElementsAre("one", "two", "three"));
+  EXPECT_EQ(calls, 1) << "what is due behind that call is freed uncalled";
+}
+
+// It waits for the callbacks before it; those are freed uncalled, and so is what would end the
+// wait.
+TEST_F(Readers, DoNotWaitForANodeThatIsDestroyedInACallback) {
+  std::promise<void> inside;
+  std::promise<void> stops;
+  std::promise<void> gone;
+  auto mortal = std::make_optional(std::move(node));
+  std::atomic<bool> first = true;
+  const auto destroy = [&](const Committed&) {
+    if (!first.exchange(false)) return;
+    inside.set_value();
+    stops.get_future().wait();
+    mortal.reset();
+    gone.set_value();
+  };
+  client.on_committed(from_start, destroy).or_throw();
+  inside.get_future().wait();
+  auto other = std::make_optional(cluster_client_with_node(*mortal));
+  std::thread stopping([&] { other->stop(); });
+  // The wait has begun once nothing can be observed by that client any more.
+  EXPECT_TRUE(comes_true([&] { return !other->observe(from_start); }));
+
+  stops.set_value();
+
+  stopping.join();
+  gone.get_future().wait();
+}
+
 TEST_F(Readers, JoinNoRooms) {
   const auto room = client.join("chess");
 
@@ -201,6 +253,33 @@ TEST_F(Polling, CallsBackInsideAPollAndNowhereElse) {
     return texts.size() == 3;
   }));
   EXPECT_THAT(texts, ElementsAre("one", "two", "three"));
+}
+
+TEST_F(Polling, StopWaitsForACallInsideAPollOfAnotherThread) {
+  std::promise<void> inside;
+  std::promise<void> go_on;
+  std::atomic<int> calls = 0;
+  std::atomic<bool> over = false;
+  const auto block = [&](const Committed&) {
+    if (++calls > 1) return;
+    inside.set_value();
+    go_on.get_future().wait();
+    over = true;
+  };
+  auto other = cluster_client_with_node(node);
+  other.on_committed(from_start, block).or_throw();
+  std::thread polling([&] { comes_true([&] { return client.poll() > 0 && over; }); });
+  inside.get_future().wait();
+
+  std::thread stopping([&] {
+    other.stop();
+    EXPECT_TRUE(over);
+  });
+  EXPECT_TRUE(comes_true([&] { return !other.observe(from_start); }));
+  go_on.set_value();
+
+  stopping.join();
+  polling.join();
 }
 
 TEST_F(Polling, CallsNothingOfAClientThatIsGone) {

@@ -146,6 +146,33 @@ TEST_F(Swaps, MayBeMadeInsideCallbacks) {
   expect_stored(storage, log, 3);
 }
 
+/// Asks for the next one as soon as it is closed.
+class RestlessSeam final : public Seam {
+ public:
+  explicit RestlessSeam(std::function<void()> on_close) : on_close_(std::move(on_close)) {}
+  void start(SeamEvents /*events*/) override {}
+  bool send(Bytes /*frame*/) override { return true; }
+  void close() override {
+    if (const auto tell = std::exchange(on_close_, {})) tell();
+  }
+
+ private:
+  std::function<void()> on_close_;
+};
+
+TEST_F(Swaps, MayBeMadeWhileASeamIsClosed) {
+  int given = 0;
+  transport.use([&](const std::shared_ptr<Seam>& one) {  // As a node closes one that it never used.
+    ++given;
+    one->close();
+  });
+
+  transport.swap(std::make_shared<RestlessSeam>([this] { transport.swap(seam()); }));
+
+  EXPECT_EQ(given, 2);
+  transport.use({});
+}
+
 TEST_F(Swaps, AreNeededWhileThereIsNoSeamThatCanBeUsed) {
   EXPECT_TRUE(transport.await_need(0s));
   auto node = start();

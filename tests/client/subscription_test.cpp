@@ -51,6 +51,22 @@ TEST_F(Subscriptions, ATakerIsSentOnceUntilNothingIsLeft) {
   EXPECT_TRUE(queue.wants_taker());
 }
 
+// Whoever has found nothing and asks why must find the reason, whatever the links bring meanwhile.
+TEST_F(Subscriptions, AfterTheEndNothingComesAndTheReasonStays) {
+  deliver(1);
+  queue.end(Error(ErrorCode::stopped, "the node was stopped"));
+  EXPECT_FALSE(queue.error()) << "an entry is left";
+  EXPECT_TRUE(next());
+  EXPECT_FALSE(next());
+
+  deliver(2);
+  advance_to(2);
+
+  ASSERT_TRUE(queue.error());
+  EXPECT_EQ(queue.error()->message(), "the node was stopped");
+  EXPECT_FALSE(next());
+}
+
 TEST_F(Subscriptions, ADroppedObserverHoldsNothingAndTakesNothingMore) {
   deliver(1);
   advance_to(1);
