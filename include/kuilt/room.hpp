@@ -96,7 +96,9 @@ class KUILT_API Channel {
 /// failovers are not seen. It decides nothing: rules that need certainty go through the log.
 ///
 /// Threads: calls from any thread, at the same time; callbacks run where the client's do.
-/// Ownership: move-only; destruction leaves. May outlive the client, and is then ended.
+/// Ownership: move-only; destruction leaves: no callback of the room or its channels begins any
+/// more, and one that runs is waited for, unless the room is destroyed inside it. What callbacks
+/// own is freed with the room's end. May outlive the client, and is then ended.
 class KUILT_API Room {
  public:
   explicit Room(std::shared_ptr<detail::RoomState> state);

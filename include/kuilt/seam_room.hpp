@@ -20,7 +20,8 @@ struct SeamRoomOptions {
 };
 
 /// Joins rooms over links of a Loom: each Room has one link, of its own, to the server that is
-/// advertised. When that is torn the Room is ended (`Room::error`); nothing dials again.
+/// advertised. When that is torn the Room is ended (`Room::error`); nothing dials again. So it is
+/// when the server refuses the join (busy: the room is full); the link goes on then.
 ///
 /// Its `channel("raft")` is the link's feed, for a RaftTransport: the conversation between a client
 /// and a server from after the admission on, which the Room has done. It is not for sending and

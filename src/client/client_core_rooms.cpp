@@ -48,7 +48,7 @@ void ClientCore::on_roster(const Link& link, wire::Roster& roster, Duties& dutie
 
 void ClientCore::on_delivery(const Link& link, wire::Delivery& delivery, Duties& duties) {
   if (!in_use(link) || !memberships_.contains(delivery.room)) return;
-  if (!heard_.is_news(delivery.from, delivery.number)) return;
+  if (!heard_.is_news(delivery.from, delivery.room, delivery.number)) return;
   duties.push_back(RoomDelivered{std::move(delivery)});
 }
 

@@ -15,15 +15,17 @@ namespace kuilt::client {
 
 /// Tells a message that was heard before, or that is late: a broadcast goes to each server by
 /// itself, so that a reader who moves may find there what it has heard already. Remembers the last
-/// number of a bounded number of senders, those heard of late.
+/// number of a bounded number of senders, those heard of late; in each room by itself, for one
+/// sender may have a link for each.
 class HeardMessages {
  public:
-  [[nodiscard]] bool is_news(PeerId from, std::uint64_t number) {
+  [[nodiscard]] bool is_news(PeerId from, const RoomName& room, std::uint64_t number) {
     if (number == 0) return true;  // The sender does not count.
-    if (const auto before = older_.find(from); before != older_.end()) {
-      last_.emplace(from, before->second);
+    Sender sender(from, room);
+    if (const auto before = older_.find(sender); before != older_.end()) {
+      last_.emplace(sender, before->second);
     }
-    std::uint64_t& last = last_[from];
+    std::uint64_t& last = last_[std::move(sender)];
     if (number <= last) return false;
     last = number;
     if (last_.size() > senders_max) older_ = std::exchange(last_, {});
@@ -32,8 +34,9 @@ class HeardMessages {
 
  private:
   static constexpr std::size_t senders_max = 8192;
-  std::map<PeerId, std::uint64_t> last_;
-  std::map<PeerId, std::uint64_t> older_;
+  using Sender = std::pair<PeerId, RoomName>;
+  std::map<Sender, std::uint64_t> last_;
+  std::map<Sender, std::uint64_t> older_;
 };
 
 /// Which rooms are joined, and on which of them the server of the link in use has yet to be asked.

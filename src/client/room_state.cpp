@@ -19,6 +19,13 @@ constexpr std::size_t message_overhead = 64;
 
 constexpr std::string_view raft_channel_name = "raft";
 
+/// What the application gave is freed where it is called: it may own more than another thread can
+/// end.
+template <class Callback>
+void free_in(client::CallbackQueue& callbacks, const char* name, Callback callback) {
+  if (callback) callbacks.run(name, [callback = std::move(callback)] {});
+}
+
 }  // namespace
 
 RoomState::RoomState(RoomName name, std::shared_ptr<client::CallbackQueue> callbacks,
@@ -34,6 +41,7 @@ void RoomState::told(PeerId self, const wire::Roster& roster) {
         reset(whole.members);
       },
       [&](const wire::RosterChange& some) {
+        if (!known_) return;  // Of an earlier membership of this room: everybody comes first.
         for (const wire::RosterEvent& event : some.events) {
           event.joined ? joined(event.member) : left(event.member);
         }
@@ -42,7 +50,7 @@ void RoomState::told(PeerId self, const wire::Roster& roster) {
   std::visit(on_change, roster.change);
   ++version_;
   changed_.notify_all();
-  send_taker();
+  send_taker(on_roster_);
 }
 
 void RoomState::joined(const RoomMember& member) {
@@ -80,17 +88,21 @@ kuilt::Roster RoomState::snapshot() const {
   return kuilt::Roster(std::move(members));
 }
 
-void RoomState::send_taker() {
+void RoomState::send_taker(const std::shared_ptr<const OnRoster>& callback) {
   if (events_.empty() || std::exchange(taker_sent_, true)) return;
-  callbacks_->run("on_roster", [self = shared_from_this()] {
-    while (auto event = self->next_event()) {
-      self->on_roster_(*event);
-      if (!self->callbacks_->out_of_time()) continue;
-      const std::lock_guard lock(self->mutex_);
-      self->taker_sent_ = false;
-      return self->send_taker();
-    }
-  });
+  callbacks_->run("on_roster",
+                  [self = shared_from_this(), callback] { self->hand_events(callback); });
+}
+
+void RoomState::hand_events(const std::shared_ptr<const OnRoster>& callback) {
+  const std::lock_guard calling(calling_);
+  while (auto event = next_event()) {
+    (*callback)(*event);
+    if (!callbacks_->out_of_time()) continue;
+    const std::lock_guard lock(mutex_);
+    taker_sent_ = false;
+    return send_taker(callback);
+  }
 }
 
 std::optional<RosterEvent> RoomState::next_event() {
@@ -123,15 +135,18 @@ void RoomState::refused(const wire::RoomRefusal& refusal) {
   }
 }
 
-void RoomState::end(Error reason) {
+void RoomState::end(const Error& reason) {
   std::map<std::string, std::shared_ptr<MemberChannel>> channels;
+  std::shared_ptr<const OnRoster> unused;
   {
     const std::lock_guard lock(mutex_);
     if (ended_) return;
     ended_ = reason;
-    channels.swap(channels_);
+    channels = channels_;
+    unused = std::exchange(on_roster_, nullptr);
     changed_.notify_all();
   }
+  free_in(*callbacks_, "on_roster", std::move(unused));
   for (const auto& [name, channel] : channels) channel->end(reason);
 }
 
@@ -178,9 +193,10 @@ Error RoomState::why_not_yet() const {
 Status RoomState::on_roster(std::function<void(const RosterEvent&)> callback) {
   const std::lock_guard lock(mutex_);
   if (on_roster_) return Error(ErrorCode::usage, "the room has an on_roster callback already");
-  on_roster_ = std::move(callback);
+  on_roster_ = std::make_shared<const OnRoster>(std::move(callback));
   if (known_) push(RosterReset{snapshot()});
-  send_taker();
+  send_taker(on_roster_);
+  if (ended_) on_roster_.reset();
   return Done{};
 }
 
@@ -220,7 +236,15 @@ std::optional<Error> RoomState::error() const {
 
 void RoomState::leave() {
   end(Error(ErrorCode::stopped, Effect::none, "the room was left"));
+  std::map<std::string, std::shared_ptr<MemberChannel>> channels;
+  {
+    const std::lock_guard lock(mutex_);
+    events_.clear();
+    channels.swap(channels_);
+  }
   exit_->leave();
+  for (const auto& [name, channel] : channels) channel->mute();
+  const std::lock_guard running(calling_);
 }
 
 Status RoomState::say(const std::string& channel, PeerId to, BytesView body) {
@@ -246,13 +270,26 @@ void MemberChannel::deliver(ChannelMessage message) {
   bytes_ += bytes;
   messages_.push_back(std::move(message));
   changed_.notify_one();
-  send_taker();
+  send_taker(callback_);
 }
 
-void MemberChannel::end(Error reason) {
-  const std::lock_guard lock(mutex_);
-  ended_ = std::move(reason);
-  changed_.notify_all();
+void MemberChannel::end(const Error& reason) {
+  std::shared_ptr<const OnMessage> unused;
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = reason;
+    unused = std::exchange(callback_, nullptr);
+    changed_.notify_all();
+  }
+  free_in(*callbacks_, "on_message", std::move(unused));
+}
+
+void MemberChannel::mute() {
+  {
+    const std::lock_guard lock(mutex_);
+    muted_ = true;
+  }
+  const std::lock_guard running(calling_);
 }
 
 Status MemberChannel::send(PeerId to, BytesView body) {
@@ -281,23 +318,34 @@ std::optional<ChannelMessage> MemberChannel::next(Deadline deadline) {
 Status MemberChannel::on_message(std::function<void(const ChannelMessage&)> callback) {
   const std::lock_guard lock(mutex_);
   if (callback_) return Error(ErrorCode::usage, "the channel has an on_message callback already");
-  callback_ = std::move(callback);
-  send_taker();
+  callback_ = std::make_shared<const OnMessage>(std::move(callback));
+  send_taker(callback_);
+  if (ended_) callback_.reset();
   return Done{};
 }
 
+void MemberChannel::send_taker(const std::shared_ptr<const OnMessage>& callback) {
+  if (!callback || messages_.empty() || std::exchange(taker_sent_, true)) return;
+  callbacks_->run("on_message",
+                  [self = shared_from_this(), callback] { self->hand_messages(callback); });
+}
+
 // One callback for all that is there; the rest in a later one if it is time to end.
-void MemberChannel::send_taker() {
-  if (!callback_ || messages_.empty() || std::exchange(taker_sent_, true)) return;
-  callbacks_->run("on_message", [self = shared_from_this()] {
-    while (auto message = self->next(Clock::now())) {
-      self->callback_(*message);
-      if (!self->callbacks_->out_of_time()) continue;
-      const std::lock_guard lock(self->mutex_);
-      self->taker_sent_ = false;
-      return self->send_taker();
-    }
-  });
+void MemberChannel::hand_messages(const std::shared_ptr<const OnMessage>& callback) {
+  const std::lock_guard calling(calling_);
+  const auto is_muted = [this] {
+    const std::lock_guard lock(mutex_);
+    return muted_;
+  };
+  while (!is_muted()) {
+    const auto message = next(Clock::now());
+    if (!message) return;
+    (*callback)(*message);
+    if (!callbacks_->out_of_time()) continue;
+    const std::lock_guard lock(mutex_);
+    taker_sent_ = false;
+    return send_taker(callback);
+  }
 }
 
 PeerId MemberChannel::self_id() const {

@@ -64,7 +64,7 @@ class RoomState final : public std::enable_shared_from_this<RoomState> {
   void delivered(const wire::Delivery& delivery);
   void refused(const wire::RoomRefusal& refusal);
   /// The first reason stays.
-  void end(Error reason);
+  void end(const Error& reason);
 
   // From the application: see kuilt/room.hpp.
   [[nodiscard]] const RoomName& name() const { return name_; }
@@ -76,10 +76,12 @@ class RoomState final : public std::enable_shared_from_this<RoomState> {
   Result<std::shared_ptr<ChannelState>> channel(const std::string& name);
   [[nodiscard]] std::optional<Error> refusal() const;
   [[nodiscard]] std::optional<Error> error() const;
+  /// No callback of the room's begins any more; waits for one that runs, unless inside it.
   void leave();
   Status say(const std::string& channel, PeerId to, BytesView body);
 
  private:
+  using OnRoster = std::function<void(const RosterEvent&)>;
   // Pre of all: `mutex_` is held.
   void joined(const RoomMember& member);
   void left(const RoomMember& member);
@@ -87,20 +89,23 @@ class RoomState final : public std::enable_shared_from_this<RoomState> {
   void push(RosterEvent event);
   [[nodiscard]] kuilt::Roster snapshot() const;
   [[nodiscard]] Error why_not_yet() const;
-  void send_taker();
+  void send_taker(const std::shared_ptr<const OnRoster>& callback);
   [[nodiscard]] std::optional<RosterEvent> next_event();
+  void hand_events(const std::shared_ptr<const OnRoster>& callback);
 
   const RoomName name_;
   const std::shared_ptr<client::CallbackQueue> callbacks_;
   const std::shared_ptr<RoomExit> exit_;
-  mutable std::mutex mutex_;
+  std::recursive_mutex calling_;  ///< Held while the application is called: it may leave there.
+  mutable std::mutex mutex_;      ///< Guards what follows. Behind the other one.
   std::condition_variable changed_;
   bool known_ = false;  ///< A server has told of everybody.
   PeerId self_;
   std::map<PeerId, std::string> members_;
   std::uint64_t version_ = 0;  ///< Of the members.
-  std::function<void(const RosterEvent&)> on_roster_;
-  std::deque<RosterEvent> events_;  ///< For `on_roster_`.
+  /// Until the end: what it owns may lead back here.
+  std::shared_ptr<const OnRoster> on_roster_;
+  std::deque<RosterEvent> events_;  ///< For `on_roster_`. While there are any, a taker is there.
   bool taker_sent_ = false;
   std::map<std::string, std::shared_ptr<MemberChannel>> channels_;
   std::optional<Error> refusal_;
@@ -117,7 +122,9 @@ class MemberChannel final : public ChannelState,
       : name_(std::move(name)), room_(std::move(room)), callbacks_(std::move(callbacks)) {}
 
   void deliver(ChannelMessage message);
-  void end(Error reason);
+  void end(const Error& reason);
+  /// Calls nothing from now on, and waits for a call that runs, unless inside it.
+  void mute();
 
   Status send(PeerId to, BytesView body) override;
   std::optional<ChannelMessage> next(Deadline deadline) override;
@@ -127,18 +134,22 @@ class MemberChannel final : public ChannelState,
   [[nodiscard]] std::optional<Error> error() const override;
 
  private:
+  using OnMessage = std::function<void(const ChannelMessage&)>;
   /// Pre: `mutex_` is held.
-  void send_taker();
+  void send_taker(const std::shared_ptr<const OnMessage>& callback);
+  void hand_messages(const std::shared_ptr<const OnMessage>& callback);
 
   const std::string name_;
   const std::weak_ptr<RoomState> room_;
   const std::shared_ptr<client::CallbackQueue> callbacks_;
-  mutable std::mutex mutex_;
+  std::recursive_mutex calling_;  ///< Held while the application is called: it may leave there.
+  mutable std::mutex mutex_;      ///< Guards what follows. Behind the other one.
   std::condition_variable changed_;
   std::deque<ChannelMessage> messages_;
   std::size_t bytes_ = 0;
   std::uint64_t dropped_ = 0;
-  std::function<void(const ChannelMessage&)> callback_;
+  std::shared_ptr<const OnMessage> callback_;  ///< Until the end: what it owns may lead back here.
+  bool muted_ = false;
   bool taker_sent_ = false;
   std::optional<Error> ended_;
 };

@@ -84,7 +84,11 @@ bool SeamRoom::send(const wire::ClientMessage& message) {
 }
 
 Status SeamRoom::say(wire::RoomMessage message) {
-  if (send(std::move(message))) return Done{};
+  {
+    const std::lock_guard saying(saying_);
+    message.number = ++*said_;
+    if (send(std::move(message))) return Done{};
+  }
   const std::lock_guard lock(mutex_);
   if (ended_) return *ended_;
   return Error(ErrorCode::busy, Effect::none, "too much waits to be sent on the link of the room");
@@ -127,11 +131,13 @@ bool SeamRoom::send_feed(const Bytes& frame) {
   if (!message) return false;
   const auto on_message = Overloaded{
       [&](const wire::Hello&) {
+        const std::lock_guard telling(telling_);  // Its first event is the welcome.
         std::optional<wire::Welcome> welcome;
         {
           const std::lock_guard lock(mutex_);
           if (!ended_) welcome = welcome_;
         }
+        greeted_ = true;
         if (welcome) pass_on(wire::encode(wire::ServerMessage(*welcome), encoding));
         return welcome.has_value();
       },
@@ -170,7 +176,7 @@ void SeamRoom::end(const Error& reason) {
 
 void SeamRoom::pass_on(const Bytes& frame) {
   const std::lock_guard telling(telling_);
-  if (follower_ && follower_->on_torn) follower_->on_frame(frame);
+  if (greeted_ && follower_->on_torn) follower_->on_frame(frame);
 }
 
 void SeamRoom::welcomed(wire::Welcome welcome) {
@@ -183,6 +189,12 @@ void SeamRoom::noted(const wire::ServerHeartbeat& heartbeat) {
   const std::lock_guard lock(mutex_);
   welcome_->commit = std::max(welcome_->commit, heartbeat.commit);
   welcome_->leader = heartbeat.leader;
+}
+
+// A refused join ends the Room and not the link, which a node may follow.
+void SeamRoom::refused(RoomState& state, const wire::RoomRefusal& refusal) {
+  state.refused(refusal);
+  if (refusal.messages == 0) state.end(Error(refusal.code, Effect::none, refusal.message));
 }
 
 void SeamRoom::received(const Bytes& frame) {
@@ -204,13 +216,13 @@ void SeamRoom::received(const Bytes& frame) {
   const auto on_message = Overloaded{
       [&](wire::Welcome& welcome) { welcomed(std::move(welcome)); },
       [&](const wire::Roster& roster) {
-        if (state) state->told(self_id(), roster);
+        if (state && roster.room == room_) state->told(self_id(), roster);
       },
       [&](const wire::Delivery& delivery) {
-        if (state) state->delivered(delivery);
+        if (state && delivery.room == room_) state->delivered(delivery);
       },
       [&](const wire::RoomRefusal& refusal) {
-        if (state) state->refused(refusal);
+        if (state && refusal.room == room_) refused(*state, refusal);
       },
       [&](const wire::Answers&) { pass_on(frame); },
       [&](const wire::BarrierAnswer&) { pass_on(frame); },
@@ -235,6 +247,8 @@ namespace kuilt {
 struct SeamRoomFactory::Impl {
   Loom& loom;
   const wire::ClientSecret secret{detail::random_bits(), detail::random_bits() | 1U};
+  const std::shared_ptr<std::atomic<std::uint64_t>> said =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
 };
 
 SeamRoomFactory::SeamRoomFactory(Loom& loom) : impl_(new Impl{loom}) {}
@@ -258,7 +272,7 @@ Result<Room> SeamRoomFactory::join(const WebSocketAdvertisement& to,
   auto seam = impl_->loom.weave(to, options.timeout);
   if (!seam) return std::move(seam).error().within(doing);
   const auto callbacks = std::make_shared<client::CallbackQueue>(Dispatch::thread);
-  const auto link = std::make_shared<detail::SeamRoom>(*std::move(seam), callbacks);
+  const auto link = std::make_shared<detail::SeamRoom>(*std::move(seam), callbacks, impl_->said);
   const auto state = std::make_shared<detail::RoomState>(options.room, callbacks, link);
   Room room(state);
   wire::Hello hello;

@@ -1,7 +1,9 @@
 // seam_room.hpp: one link of the application's, between its Room and the feed that it carries.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,8 +21,10 @@ namespace kuilt::detail {
 /// Ownership: shared by the Room and its raft channel. The link ends with the last of them.
 class SeamRoom final : public RoomExit, public std::enable_shared_from_this<SeamRoom> {
  public:
-  SeamRoom(std::shared_ptr<Seam> seam, std::shared_ptr<client::CallbackQueue> callbacks)
-      : seam_(std::move(seam)), callbacks_(std::move(callbacks)) {}
+  /// `said`: numbers the messages of one member, whatever rooms it is in.
+  SeamRoom(std::shared_ptr<Seam> seam, std::shared_ptr<client::CallbackQueue> callbacks,
+           std::shared_ptr<std::atomic<std::uint64_t>> said)
+      : seam_(std::move(seam)), callbacks_(std::move(callbacks)), said_(std::move(said)) {}
   ~SeamRoom() override { seam_->close(); }
 
   /// Once: begins to listen, and says the hello.
@@ -46,16 +50,20 @@ class SeamRoom final : public RoomExit, public std::enable_shared_from_this<Seam
   void received(const Bytes& frame);
   void welcomed(wire::Welcome welcome);
   void noted(const wire::ServerHeartbeat& heartbeat);
+  static void refused(RoomState& state, const wire::RoomRefusal& refusal);
   void pass_on(const Bytes& frame);
   [[nodiscard]] bool send(const wire::ClientMessage& message);
 
   const std::shared_ptr<Seam> seam_;
   const std::shared_ptr<client::CallbackQueue> callbacks_;
+  const std::shared_ptr<std::atomic<std::uint64_t>> said_;
   RoomName room_;
   bool joined_ = false;
+  std::mutex saying_;  ///< Messages leave in the order of their numbers.
 
   std::recursive_mutex telling_;  ///< Held while the follower is told: one event at a time.
   std::optional<SeamEvents> follower_;
+  bool greeted_ = false;  ///< It has said hello: before that it would understand nothing.
 
   mutable std::mutex mutex_;  ///< Guards what follows.
   std::condition_variable changed_;

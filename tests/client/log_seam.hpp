@@ -91,6 +91,11 @@ class LogSeam final : public Seam {
     const std::lock_guard lock(mutex_);
     return asked_;
   }
+  /// Numbers of the messages of rooms that were sent on it.
+  [[nodiscard]] std::vector<std::uint64_t> said() const {
+    const std::lock_guard lock(mutex_);
+    return said_;
+  }
   [[nodiscard]] std::size_t proposals() const {
     const std::lock_guard lock(mutex_);
     return proposals_;
@@ -117,6 +122,7 @@ class LogSeam final : public Seam {
         [&](const wire::Join& join) {
           say(wire::Roster{join.room, wire::RosterReset{{{PeerId::named("me"), "ann"}}}});
         },
+        [&](const wire::RoomMessage& said) { said_.push_back(said.number); },
         [](const auto&) {},
     };
     std::visit(on_message, *message);
@@ -180,6 +186,7 @@ class LogSeam final : public Seam {
   std::size_t fed_ = 0;
   std::size_t proposals_ = 0;
   std::vector<wire::Observe> asked_;
+  std::vector<std::uint64_t> said_;
 };
 
 /// The commands that a storage holds.

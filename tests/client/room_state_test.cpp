@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <thread>
 
 namespace kuilt::detail {
 namespace {
@@ -25,12 +27,16 @@ class ScriptedExit final : public RoomExit {
     said.push_back(std::move(message));
     return Done{};
   }
-  void leave() override { ++left; }
+  void leave() override {
+    ++left;
+    if (on_leave) on_leave();
+  }
   Result<std::shared_ptr<ChannelState>> raft_channel() override {
     return Error(ErrorCode::invalid_argument, "not here");
   }
   std::vector<wire::RoomMessage> said;
   int left = 0;
+  std::function<void()> on_leave;
 };
 
 struct RoomStates : testing::Test {
@@ -95,6 +101,19 @@ TEST_F(RoomStates, AWholeRosterAfterAFailoverIsToldAsTheDifference) {
   EXPECT_THAT(polled(), ElementsAre());
   whole({cat, ann});
   EXPECT_THAT(polled(), ElementsAre("-bob", "+cat"));
+}
+
+// Whoever leaves and joins again on one link may still be told of the membership before.
+TEST_F(RoomStates, ChangesBeforeTheFirstWholeRosterAreOfAnEarlierMembership) {
+  listen();
+  change(true, cat);
+
+  whole({ann, bob});
+
+  EXPECT_EQ(state->roster(), Roster({ann, bob}));
+  EXPECT_THAT(polled(), ElementsAre("=2"));
+  change(true, cat);
+  EXPECT_THAT(polled(), ElementsAre("+cat"));
 }
 
 TEST_F(RoomStates, WhoListensLaterIsToldOfEverybodyFirst) {
@@ -194,6 +213,90 @@ TEST_F(RoomStates, WhoWasRefusedAsTooFastWaitsBeforeItSendsAgain) {
 TEST_F(RoomStates, TheSameNameIsTheSameChannelAndRaftIsSomethingElse) {
   EXPECT_EQ(state->channel("chat").or_throw(), state->channel("chat").or_throw());
   EXPECT_THAT(state->channel("raft").error().message(), HasSubstr("not here"));
+}
+
+TEST_F(RoomStates, NobodyIsCalledAfterTheRoomWasLeft) {
+  auto chat = state->channel("chat").or_throw();
+  int calls = 0;
+  ASSERT_TRUE(chat->on_message([&](const ChannelMessage&) { ++calls; }));
+  listen();
+  whole({ann});
+  hear("one");
+
+  state->leave();
+
+  EXPECT_THAT(polled(), testing::IsEmpty());
+  EXPECT_EQ(calls, 0);
+}
+
+TEST_F(RoomStates, WhatCameBeforeTheLinkEndedIsStillCalledWith) {
+  auto chat = state->channel("chat").or_throw();
+  std::vector<std::string> heard;
+  ASSERT_TRUE(chat->on_message(
+      [&](const ChannelMessage& message) { heard.emplace_back(message.body.text()); }));
+  listen();
+  whole({ann});
+  hear("one");
+
+  state->end(Error(ErrorCode::io, "torn"));
+
+  EXPECT_THAT(polled(), ElementsAre("=1"));
+  EXPECT_THAT(heard, ElementsAre("one"));
+}
+
+TEST_F(RoomStates, MayBeLeftInsideTheirCallbacks) {
+  auto chat = state->channel("chat").or_throw();
+  int calls = 0;
+  ASSERT_TRUE(chat->on_message([&](const ChannelMessage&) {
+    ++calls;
+    state->leave();
+  }));
+  whole({ann});
+  hear("one");
+  hear("two");
+
+  polled();
+
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(exit->left, 1);
+}
+
+// Leaving is how an application makes sure that what its callbacks use may go.
+TEST_F(RoomStates, LeavingWaitsForACallThatRuns) {
+  auto chat = state->channel("chat").or_throw();
+  std::promise<void> inside;
+  std::promise<void> go_on;
+  std::atomic<bool> over = false;
+  ASSERT_TRUE(chat->on_message([&](const ChannelMessage&) {
+    inside.set_value();
+    go_on.get_future().wait();
+    over = true;
+  }));
+  hear("one");
+  std::thread polling([&] { callbacks->poll(patience); });
+  inside.get_future().wait();
+  exit->on_leave = [&] { go_on.set_value(); };
+
+  state->leave();
+
+  EXPECT_TRUE(over);
+  polling.join();
+}
+
+// A callback may hold the channel that holds it.
+TEST_F(RoomStates, WhatCallbacksOwnIsFreedWithTheRoomsEnd) {
+  auto chat = state->channel("chat").or_throw();
+  const auto owned = std::make_shared<int>();
+  ASSERT_TRUE(chat->on_message([owned, chat](const ChannelMessage&) {}));
+  ASSERT_TRUE(state->on_roster([owned, room = state](const RosterEvent&) {}));
+  whole({ann});
+  hear("one");
+  EXPECT_EQ(owned.use_count(), 3);
+
+  state->end(Error(ErrorCode::stopped, "the client was stopped"));
+  polled();
+
+  EXPECT_EQ(owned.use_count(), 1);
 }
 
 TEST_F(RoomStates, LeavingEndsItsChannelsAndTellsTheLinkOnce) {

@@ -92,6 +92,25 @@ TEST(ClientRooms, WhatWasHeardBeforeTheFailoverIsNotHeardAgainAfterIt) {
   EXPECT_THAT(heard, ElementsAre(3, 7, 8, 0, 0));
 }
 
+// A member with a link for each room may be heard on the quicker one first.
+TEST(ClientRooms, WhatWasHeardIsRememberedForEachRoomByItself) {
+  Bench bench;
+  bench.step(JoinCall{"chess", 1});
+  bench.step(JoinCall{"go", 2});
+  const DialId dial = bench.admit_last();
+  const auto say = [&](const RoomName& room, std::uint64_t number) {
+    bench.hear(dial, wire::Delivery{room, "chat", PeerId::named("bob"), Bytes("hello"), number});
+  };
+
+  say("go", 2);
+  say("chess", 1);
+  say("go", 1);
+
+  std::vector<std::uint64_t> heard;
+  for (const RoomDelivered& one : bench.heard) heard.push_back(one.delivery.number);
+  EXPECT_THAT(heard, ElementsAre(2, 1));
+}
+
 TEST(ClientRooms, WhatComesForARoomThatWasLeftIsForNobody) {
   Bench bench;
   bench.step(JoinCall{"chess", 1});

@@ -6,6 +6,7 @@
 namespace kuilt::testing {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr auto patience = 20s;  // Far more than anything here takes.
@@ -18,9 +19,10 @@ class OneSeamLoom final : public Loom {
                                       std::chrono::nanoseconds /*timeout*/) override {
     return seam_;
   }
+  void give(std::shared_ptr<Seam> seam) { seam_ = std::move(seam); }
 
  private:
-  const std::shared_ptr<Seam> seam_;
+  std::shared_ptr<Seam> seam_;
 };
 
 struct SeamRooms : ::testing::Test {
@@ -58,6 +60,61 @@ TEST_F(SeamRooms, CarryTheFeedToANodeThatComesLater) {
 
   ASSERT_TRUE(cluster_client_with_node(node).propose("one").get_for(patience).value());
   EXPECT_TRUE(comes_true([&] { return stored_in(storage).size() == 1; }));
+}
+
+// A client gives up a link whose first message is anything else, and this link is the only one.
+TEST_F(SeamRooms, TellWhoFollowsNothingBeforeTheWelcome) {
+  auto room = join().or_throw();
+  const auto raft = seam_of(room.channel("raft").or_throw());
+  std::vector<wire::ServerMessage> heard;
+  raft->start({.on_frame =
+                   [&](const Bytes& frame) {
+                     heard.push_back(
+                         wire::decode_server(frame, wire::Encoding::protobuf).or_throw());
+                   },
+               .on_torn = [](const Error&) {}});
+
+  seam->say(wire::ServerHeartbeat{TinyLog::position(7), "b"});
+  ASSERT_TRUE(heard.empty());
+  ASSERT_TRUE(raft->send(wire::encode(wire::Hello{}, wire::Encoding::protobuf)));
+  seam->say(wire::ServerHeartbeat{TinyLog::position(8), "b"});
+
+  ASSERT_EQ(heard.size(), 2U);
+  const auto& welcome = std::get<wire::Welcome>(heard[0]);
+  EXPECT_EQ(welcome.commit, TinyLog::position(7)) << "what was said meanwhile is in it";
+  EXPECT_EQ(welcome.leader, "b");
+  EXPECT_EQ(std::get<wire::ServerHeartbeat>(heard[1]).commit, TinyLog::position(8));
+}
+
+// Readers tell by its number a message that they have heard on another server.
+TEST_F(SeamRooms, CountTheirMessagesAsOneMember) {
+  const auto first = std::make_shared<LogSeam>(log);
+  const auto second = std::make_shared<LogSeam>(log);
+  OneSeamLoom loom(first);
+  SeamRoomFactory factory(loom);
+  auto chess = factory.join({.url = "ws://a"}, {.room = "chess"}).or_throw();
+  loom.give(second);
+  auto go = factory.join({.url = "ws://a"}, {.room = "go"}).or_throw();
+
+  ASSERT_TRUE(chess.channel("chat").or_throw().broadcast("1"));
+  ASSERT_TRUE(go.channel("chat").or_throw().broadcast("2"));
+  ASSERT_TRUE(chess.channel("chat").or_throw().broadcast("3"));
+
+  EXPECT_THAT(first->said(), ElementsAre(1, 3));
+  EXPECT_THAT(second->said(), ElementsAre(2));
+}
+
+TEST_F(SeamRooms, TakeNothingOfAnotherRoom) {
+  auto room = join().or_throw();
+  room.await_roster(anybody, patience).or_throw();
+  auto chat = room.channel("chat").or_throw();
+
+  seam->say(wire::Roster{"other", wire::RosterReset{}});
+  seam->say(wire::Delivery{"other", "chat", PeerId::named("bob"), Bytes("not here"), 1});
+  seam->say(wire::Delivery{"", "chat", PeerId::named("bob"), Bytes("here"), 1});
+
+  EXPECT_EQ(chat.next_for(patience).value().body.text(), "here");
+  EXPECT_EQ(room.roster().size(), 1U);
 }
 
 TEST_F(SeamRooms, MayBeDroppedWhileANodeFollowsTheirFeed) {
@@ -129,6 +186,23 @@ TEST_F(SeamRooms, OfAServerThatMisbehavesAreEndedAndSayWhy) {
   EXPECT_THAT(end_of([&] { seam->say(wire::Welcome{}); }), HasSubstr("a second welcome"));
   EXPECT_EQ(end_of([&] { seam->say(wire::Goodbye{ErrorCode::draining, "going down", {}, {}}); }),
             "going down");
+}
+
+TEST_F(SeamRooms, AreEndedByARefusedJoinAndTheirLinkGoesOn) {
+  auto room = join().or_throw();
+  const auto raft = room.channel("raft").or_throw();
+
+  seam->say(wire::RoomRefusal{"", ErrorCode::busy, "too fast", 1s, 3, 0});
+  EXPECT_FALSE(room.error()) << "messages were refused, and no join";
+  seam->say(wire::RoomRefusal{"", ErrorCode::busy, "the room is full", 1s, 0, 0});
+
+  const auto never = room.await_roster([](const Roster&) { return false; }, patience);
+  EXPECT_EQ(never.error().code(), ErrorCode::busy);
+  EXPECT_EQ(room.error().value().message(), "the room is full");
+  EXPECT_FALSE(seam->closed());
+  SeamRaftTransport transport(raft);
+  auto node = follow(transport);
+  EXPECT_TRUE(cluster_client_with_node(node).propose("one").get_for(patience).value());
 }
 
 TEST_F(SeamRooms, ThatCannotBeJoinedAreRefusedByName) {
