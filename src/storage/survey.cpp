@@ -22,7 +22,9 @@ Result<Survey> survey(Disk& disk, const Wal::EntrySink& sink) {
   Status status = scan.run();
   // What nobody has vouched for yet goes to the sink too: a start would keep it.
   if (scan.delivery) {
-    if (auto rest = scan.delivery->finish(); !rest) return std::move(rest).error();
+    auto rest = scan.delivery->finish();
+    if (!rest && !is_damage(rest.error())) return std::move(rest).error();
+    if (!rest && status) status = std::move(rest).error();
   }
   if (!status && !is_damage(status.error())) return std::move(status).error();
   if (!status) found.damage = std::move(status).error();
