@@ -50,6 +50,7 @@ Output Core::step(Instant now, const Input& input) {
       [&](const Loaded& loaded) { on_loaded(loaded, out); },
       [&](const PeerLost& lost) { on_peer_lost(lost); },
       [&](const Read& read) { on_read(read, out); },
+      [&](const TransferLeadership& request) { on_transfer(request, out); },
   };
   std::visit(on_input, input);
   out.committed = commit_ != commit_before;
@@ -74,6 +75,7 @@ Refusal Core::receive(const Received& received, Output& out) {
       [&](const HeartbeatReply& m) { return on_heartbeat_reply(from, m, out); },
       [&](const ReadRequest& m) { return on_read_request(from, m, out); },
       [&](const ReadReply& m) { return on_read_reply(from, m, out); },
+      [&](const TimeoutNow& m) { return on_timeout_now(from, m, out); },
   };
   return std::visit(on_message, received.message);
 }
@@ -83,6 +85,7 @@ void Core::act_on_time(Output& out) {
   if (role_ != Role::leader && now_ >= election_due_) on_election_timeout(out);
   if (role_ == Role::leader && now_ >= heartbeat_due_) broadcast_heartbeat(out);
   reads_on_time(out);
+  if (transfer_ && now_ >= transfer_->until) give_up_transfer(out);
 }
 
 void Core::on_written(WriteSeq seq, Output& out) {
@@ -100,6 +103,7 @@ void Core::finish_step(Output& out) {
     replicate(out);
   }
   serve_reads(out);
+  if (transfer_) follow_transfer(out);
   if (out.write) {
     out.write->hard = hard_;
     out.write->commit = commit_;
@@ -111,6 +115,7 @@ void Core::finish_step(Output& out) {
 
 Instant Core::next_wake() const {
   Instant wake = std::min(role_ == Role::leader ? heartbeat_due_ : election_due_, reads_wake());
+  if (transfer_) wake = std::min(wake, transfer_->until);
   if (role_ != Role::leader) return wake;
   for (const Peer& peer : peers_) {
     const auto due = peer.progress.due(now_, options_.retransmit_after);
@@ -129,6 +134,7 @@ void Core::check_invariants() const {
   KUILT_CHECK(role_ != Role::leader || leader_ == self());
   KUILT_CHECK(role_ == Role::leader || (reads_.rounds.empty() && reads_.of_peers.empty()));
   KUILT_CHECK(role_ != Role::leader || !reads_.asked);
+  KUILT_CHECK(!transfer_ || (transfer_->target != self() && transfer_->term <= hard_.term));
 }
 
 void Core::send(NodeId to, Message message, WriteSeq needs, Output& out) const {

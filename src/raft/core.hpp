@@ -2,8 +2,8 @@
 //
 // Source: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (2014), and
 // Ongaro's dissertation, 4.2.3 and 9.6 (pre-vote), 6.2 (check-quorum), 10.2.1 (the leader writes
-// in parallel with its followers), 6.4 (reads). The numbered rules are those of
-// docs/ARCHITECTURE.md.
+// in parallel with its followers), 6.4 (reads), 3.10 (hand-over of the lead). The numbered rules
+// are those of docs/ARCHITECTURE.md.
 #pragma once
 
 #include <algorithm>
@@ -72,8 +72,8 @@ struct Received {
   NodeId from;
   Message message;
 };
-/// Append these. Pre: this core leads; the entries continue `last_index()` without a gap and carry
-/// `term()`. The caller encodes them, hence the precondition.
+/// Append these. Pre: this core leads and does not hand over; the entries continue `last_index()`
+/// without a gap and carry `term()`. The caller encodes them, hence the precondition.
 struct Propose {
   std::vector<Entry> entries;
 };
@@ -96,7 +96,13 @@ struct PeerLost {
 struct Read {
   ReadId id;
 };
-using Input = std::variant<Tick, Received, Propose, Written, Loaded, PeerLost, Read>;
+/// Hand over the lead to `target`, or to the voter that is best suited. Output::transfer tells how
+/// it ended, in the same step or later.
+struct TransferLeadership {
+  std::optional<NodeId> target;
+};
+using Input =
+    std::variant<Tick, Received, Propose, Written, Loaded, PeerLost, Read, TransferLeadership>;
 
 /// One ordered piece of disk work. Writes are done in the order of `seq`, and may share a batch.
 struct Write {
@@ -144,19 +150,46 @@ enum class Refusal : std::uint8_t {
   repeated_read_request,  ///< A copy of one that is pending, or of an older one.
   answers_unknown_read,   ///< Never asked, or asked of another.
   read_below_commit,      ///< An index below what the asker knew to be committed when it asked.
+  sender_does_not_lead,   ///< Only the leader of our term says who is to follow it.
+  learner_does_not_stand,
+  log_differs,       ///< The hand-over was meant for another log than ours is by now.
+  vote_not_durable,  ///< Our own last vote is on its way to the disk: no second one meanwhile.
 };
 [[nodiscard]] std::string_view name_of(Refusal refusal);
+
+/// How a hand-over of the lead ended.
+enum class TransferEnd : std::uint8_t {
+  done,  ///< The target leads.
+  // Refused at once: nothing has changed.
+  not_leader,
+  under_way,  ///< Another one, which goes on.
+  unknown_target,
+  target_does_not_vote,
+  target_silent,
+  no_successor,  ///< No target was named, and no other voter is heard.
+  // Given up: whoever led takes proposals again, if it still leads.
+  target_behind,   ///< It did not have the whole log in time, so it was never told to stand.
+  target_not_won,  ///< It did not win in time. It may yet.
+  another_won,     ///< A later term has another leader: a third one, or the old one again.
+};
+[[nodiscard]] std::string_view name_of(TransferEnd end);
+struct TransferEnded {
+  TransferEnd end = TransferEnd::done;
+  std::optional<NodeId> target;  ///< As asked for, or as chosen.
+  friend bool operator==(const TransferEnded&, const TransferEnded&) = default;
+};
 
 /// What the driver owes the core after a step. The field order is the order of the work.
 struct Output {
   std::optional<Write> write;  ///< Hand it to the log; answer with Written.
   std::vector<Outgoing> send;  ///< Through the outbox, which obeys `needs`.
   std::vector<NeedEntries> need_entries;
-  std::optional<Index> truncated_after;  ///< Entries after this index are no longer in the log.
-  std::vector<Entry> appended;           ///< Now in the log, in order, after any truncation.
-  bool committed = false;                ///< commit_index() moved.
-  bool leadership = false;               ///< role(), term() or leader() changed.
-  std::vector<FinishedRead> reads;       ///< In no order.
+  std::optional<Index> truncated_after;   ///< Entries after this index are no longer in the log.
+  std::vector<Entry> appended;            ///< Now in the log, in order, after any truncation.
+  bool committed = false;                 ///< commit_index() moved.
+  bool leadership = false;                ///< role(), term() or leader() changed.
+  std::vector<FinishedRead> reads;        ///< In no order.
+  std::optional<TransferEnded> transfer;  ///< A TransferLeadership has ended.
   std::size_t round_reads = 0;      ///< Own reads, and requests of peers, that one round confirmed.
   Refusal refused = Refusal::none;  ///< Why the message that came in was not obeyed.
   Instant wake_at{};                ///< Call step(now, Tick{}) no later than this.
@@ -187,6 +220,8 @@ class Core {
   [[nodiscard]] Index durable_index() const;  ///< On this server's own disk.
   /// Whether this leader has committed an entry of its own term (rules 5 and reads need it).
   [[nodiscard]] bool committed_in_own_term() const;
+  /// Whether this leader hands over, and takes no proposals as long as that lasts.
+  [[nodiscard]] bool hands_over() const;
   /// Bytes of entries beyond the commit index, against Options::uncommitted_bytes_max.
   [[nodiscard]] std::size_t uncommitted_bytes() const;
   /// Bytes of entries that the own disk does not vouch for yet, against the same limit: the others
@@ -210,7 +245,8 @@ class Core {
   /// `order`, so that states which differ by an exchange of members can be told to be one.
   [[nodiscard]] std::string fingerprint_without_timers(std::span<const NodeId> order) const;
 
-  // Implemented across core.cpp, election.cpp, fingerprint.cpp, read_index.cpp and replication.cpp.
+  // Implemented across core.cpp, election.cpp, fingerprint.cpp, read_index.cpp, replication.cpp and
+  // transfer.cpp.
  private:
   using Slot = std::size_t;  // A member's place in peers_.
   struct Peer {
@@ -219,6 +255,14 @@ class Core {
     bool granted = false;      // Its vote in this term, whatever round runs.
     bool pre_granted = false;  // Its pre-vote in the round that runs.
     Progress progress;         // While this core leads.
+  };
+
+  /// A hand-over that has not ended. `term` is the one in which the lead is given away.
+  struct Transfer {
+    NodeId target;
+    Term term;
+    Instant until;               // Given up then.
+    std::uint64_t asked_in = 0;  // The last heartbeat round in which the target was told to stand.
   };
 
   void finish_step(Output& out);
@@ -251,8 +295,8 @@ class Core {
   // election.cpp
   void restart_election_timer();
   void on_election_timeout(Output& out);
-  void start_vote_round(Role role, Output& out);
-  void become_candidate(Output& out);
+  void start_vote_round(Role role, bool transfer, Output& out);
+  void become_candidate(bool transfer, Output& out);
   void become_leader(Output& out);
   void step_down();
   void adopt(Term term, Output& out);
@@ -260,6 +304,7 @@ class Core {
   void count_pre_vote(Slot slot, Output& out);
   [[nodiscard]] bool leader_is_live() const;
   [[nodiscard]] bool quorum_is_live() const;
+  [[nodiscard]] bool is_heard(const Peer& peer) const;
   [[nodiscard]] bool is_up_to_date(Position candidate) const;
   Refusal follow(NodeId leader, Term term, Output& out);
   Refusal on_vote_request(NodeId from, const VoteRequest& request, Output& out);
@@ -300,6 +345,15 @@ class Core {
   void ask_for_entries(Peer& peer, Output& out);
   void advance_commit();
 
+  // transfer.cpp
+  void on_transfer(const TransferLeadership& request, Output& out);
+  void follow_transfer(Output& out);
+  void tell_to_stand(Output& out);
+  void give_up_transfer(Output& out);
+  void end_transfer(TransferEnd end, Output& out);
+  [[nodiscard]] std::optional<Slot> best_successor() const;
+  Refusal on_timeout_now(NodeId from, const TimeoutNow& order, Output& out);
+
   Options options_;
   BootId boot_;
   SharedConfiguration configuration_;
@@ -322,6 +376,7 @@ class Core {
   Instant heartbeat_due_{};
   std::uint64_t round_ = 0;
   Reads reads_;
+  std::optional<Transfer> transfer_;
 
   Instant now_;  // Of the step that runs.
   Rng rng_;

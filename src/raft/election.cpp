@@ -20,26 +20,26 @@ void Core::on_election_timeout(Output& out) {
   // Whoever cannot persist does not campaign (rule 7), and never asks for a second vote while the
   // first is still on its way to the disk.
   if (!durability_.done(hard_write_)) return;
-  start_vote_round(Role::pre_candidate, out);
+  start_vote_round(Role::pre_candidate, false, out);
   // Nothing rests on a pre-vote, so the own one counts at once.
   count_pre_vote(self_, out);
 }
 
-void Core::start_vote_round(Role role, Output& out) {
+void Core::start_vote_round(Role role, bool transfer, Output& out) {
   role_ = role;
   const bool pre = role == Role::pre_candidate;
-  const VoteRequest request{pre ? hard_.term.next() : hard_.term, pre, log_.last()};
+  const VoteRequest request{pre ? hard_.term.next() : hard_.term, pre, log_.last(), transfer};
   for (Peer& peer : peers_) {
     peer.pre_granted = false;
     if (peer.voter && peer.id != self()) send(peer.id, request, hard_write_, out);
   }
 }
 
-void Core::become_candidate(Output& out) {
+void Core::become_candidate(bool transfer, Output& out) {
   adopt(hard_.term.next(), out);
   save({hard_.term, self()}, out);
   restart_election_timer();
-  start_vote_round(Role::candidate, out);  // on_written counts the own vote.
+  start_vote_round(Role::candidate, transfer, out);  // on_written counts the own vote.
 }
 
 void Core::become_leader(Output& out) {
@@ -77,7 +77,7 @@ void Core::count_vote(Slot slot, Output& out) {
 
 void Core::count_pre_vote(Slot slot, Output& out) {
   peers_[slot].pre_granted = true;
-  if (majority(&Peer::pre_granted)) become_candidate(out);
+  if (majority(&Peer::pre_granted)) become_candidate(false, out);
 }
 
 // Stickiness: a server that lost touch must not depose a leader that the others still hear.
@@ -86,11 +86,12 @@ bool Core::leader_is_live() const {
   return leader_heard_ && now_ < *leader_heard_ + options_.election_timeout_min;
 }
 
+bool Core::is_heard(const Peer& peer) const {
+  return peer.id == self() || now_ < peer.progress.heard() + options_.election_timeout_max;
+}
+
 bool Core::quorum_is_live() const {
-  const auto live = [&](const Peer& peer) {
-    return peer.id == self() || now_ < peer.progress.heard() + options_.election_timeout_max;
-  };
-  return majority(live);
+  return majority([&](const Peer& peer) { return is_heard(peer); });
 }
 
 // Raft 5.4.1: terms first, then length. Position's own order compares indexes.
@@ -117,7 +118,9 @@ Refusal Core::on_vote_request(NodeId from, const VoteRequest& request, Output& o
     send(from, VoteReply{hard_.term, request.pre, false}, hard_write_, out);
     return Refusal::stale_term;
   }
-  if (leader_is_live()) return Refusal::leader_is_live;
+  // The flag is the leader's own word that it may be deposed, and passes this rule alone.
+  const bool asked_by_leader = request.transfer && !request.pre;
+  if (leader_is_live() && !asked_by_leader) return Refusal::leader_is_live;
   if (request.pre) {
     const bool granted = is_up_to_date(request.last);
     send(from, VoteReply{granted ? request.term : hard_.term, true, granted}, hard_write_, out);

@@ -115,6 +115,10 @@ void Core::describe(Text& text) const {
   for (const Peer* peer : peers) {
     text << std::uint64_t{peer->granted} << std::uint64_t{peer->pre_granted};
   }
+  if (transfer_) {
+    text << "transfer" << transfer_->target << transfer_->term << transfer_->asked_in;
+    text.deadline(transfer_->until);
+  }
   describe_reads(text, peers);
   if (role_ != Role::leader) {
     text.deadline(election_due_);

@@ -62,7 +62,8 @@ View view_of(const Core& core) {
           .terms = core.term_ranges(),
           .last = core.last().index,
           .commit = core.commit_index(),
-          .durable = core.durable_index()};
+          .durable = core.durable_index(),
+          .hands_over = core.hands_over()};
 }
 
 Violation broken_now(const View& view) {
@@ -77,6 +78,7 @@ Violation broken_now(const View& view) {
   }
   if (view.durable > view.last) return "the durable index is inside the log";
   if (view.role == Role::leader && view.hard.vote != view.id) return "a leader voted for itself";
+  if (view.hands_over && view.role != Role::leader) return "only a leader hands over";
   return std::nullopt;
 }
 
@@ -92,6 +94,9 @@ Violation broken_between(const View& before, const View& after) {
                               before.hard.term == after.hard.term;
   if (led_throughout && (after.last < before.last || !same_terms(before, after, before.last))) {
     return "a leader never changes its own log but by appending";
+  }
+  if (led_throughout && before.hands_over && after.hands_over && after.last != before.last) {
+    return "a leader that hands over appends nothing";
   }
   return std::nullopt;
 }

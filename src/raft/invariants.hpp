@@ -23,6 +23,7 @@ struct View {
   Index last;
   Index commit;
   Index durable;
+  bool hands_over = false;
 
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
 };

@@ -49,6 +49,8 @@ struct VoteRequest {
   Term term;
   bool pre = false;
   Position last;  ///< The candidate's last entry.
+  /// The leader asked for this election (TimeoutNow): that it is live is no reason to ignore it.
+  bool transfer = false;
   friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
 };
 struct VoteReply {
@@ -115,8 +117,16 @@ struct ReadReply {
   friend bool operator==(const ReadReply&, const ReadReply&) = default;
 };
 
+/// From a leader that hands over to a voter that has its whole log: "stand for election, now"
+/// (dissertation 3.10).
+struct TimeoutNow {
+  Term term;
+  Position last;  ///< Of the leader's log. Whoever has more or less by now does not stand.
+  friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
+};
+
 using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
-                             HeartbeatReply, ReadRequest, ReadReply>;
+                             HeartbeatReply, ReadRequest, ReadReply, TimeoutNow>;
 
 [[nodiscard]] inline Term term_of(const Message& message) {
   return std::visit([](const auto& m) { return m.term; }, message);

@@ -35,6 +35,10 @@ std::string_view name_of(Refusal refusal) {
     case Refusal::repeated_read_request: return "repeated_read_request";
     case Refusal::answers_unknown_read: return "answers_unknown_read";
     case Refusal::read_below_commit: return "read_below_commit";
+    case Refusal::sender_does_not_lead: return "sender_does_not_lead";
+    case Refusal::learner_does_not_stand: return "learner_does_not_stand";
+    case Refusal::log_differs: return "log_differs";
+    case Refusal::vote_not_durable: return "vote_not_durable";
   }
   KUILT_FAIL("a refusal has a name");
 }
@@ -48,6 +52,22 @@ std::string_view name_of(ReadFailure failure) {
     case ReadFailure::timed_out: return "timed_out";
   }
   KUILT_FAIL("a failure has a name");
+}
+
+std::string_view name_of(TransferEnd end) {
+  switch (end) {
+    case TransferEnd::done: return "done";
+    case TransferEnd::not_leader: return "not_leader";
+    case TransferEnd::under_way: return "under_way";
+    case TransferEnd::unknown_target: return "unknown_target";
+    case TransferEnd::target_does_not_vote: return "target_does_not_vote";
+    case TransferEnd::target_silent: return "target_silent";
+    case TransferEnd::no_successor: return "no_successor";
+    case TransferEnd::target_behind: return "target_behind";
+    case TransferEnd::target_not_won: return "target_not_won";
+    case TransferEnd::another_won: return "another_won";
+  }
+  KUILT_FAIL("an end has a name");
 }
 
 }  // namespace kuilt::raft

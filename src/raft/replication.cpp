@@ -126,7 +126,7 @@ Refusal Core::on_heartbeat(NodeId from, const Heartbeat& heartbeat, Output& out)
 // --- The leader's side ---
 
 void Core::on_propose(const Propose& propose, Output& out) {
-  KUILT_CHECK(role_ == Role::leader);
+  KUILT_CHECK(role_ == Role::leader && !hands_over());
   for (const Entry& entry : propose.entries) KUILT_CHECK(entry.at.term == hard_.term);
   append(propose.entries, out);
 }

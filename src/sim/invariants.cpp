@@ -160,6 +160,10 @@ void Invariants::sends_raft(ServerNumber server, ServerNumber to, const raft::Me
         if (!m.pre && !holds_vote(m.term, ids_.at(server))) {
           complain("a candidate asks for votes only once its own is durable");
         }
+        const Term before(m.term.value() - 1);
+        if (m.transfer && !told_to_stand_.contains({before, server})) {
+          complain("whoever stands with the leader's word was told to in the term before");
+        }
       },
       [&](const raft::VoteReply& m) {
         if (m.pre || !m.granted) return;
@@ -186,6 +190,10 @@ void Invariants::sends_raft(ServerNumber server, ServerNumber to, const raft::Me
         if (m.confirmed && durable.term < m.term) {
           complain("a leader's term is durable before it leads");
         }
+      },
+      [&](const raft::TimeoutNow& m) {
+        if (durable.term < m.term) complain("a leader's term is durable before it leads");
+        told_to_stand_.insert({m.term, to});
       },
   };
   std::visit(on_message, message);

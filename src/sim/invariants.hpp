@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,6 +91,7 @@ class Invariants {
   std::function<bool(BytesView)> may_be_in_a_log_ = [](BytesView) { return true; };
   std::map<Term, ServerNumber> leaders_;
   std::map<std::pair<Term, ServerNumber>, ServerNumber> promised_votes_;
+  std::set<std::pair<Term, ServerNumber>> told_to_stand_;  ///< By the leader of that term.
   Violation violation_;
 };
 

@@ -12,6 +12,7 @@ void describe(auto& visitor, wire::Is<VoteRequest> auto& m) {
   visitor.field(1, "term", m.term);
   visitor.field(2, "pre", m.pre);
   visitor.field(3, "last", m.last);
+  visitor.field(4, "transfer", m.transfer);
 }
 void describe(auto& visitor, wire::Is<VoteReply> auto& m) {
   visitor.field(1, "term", m.term);
@@ -61,6 +62,11 @@ void describe(auto& visitor, wire::Is<ReadReply> auto& m) {
   visitor.field(3, "boot", m.boot);
   visitor.field(4, "confirmed", m.confirmed);
   visitor.field(5, "index", m.index);
+}
+
+void describe(auto& visitor, wire::Is<TimeoutNow> auto& m) {
+  visitor.field(1, "term", m.term);
+  visitor.field(2, "last", m.last);
 }
 
 }  // namespace kuilt::raft
@@ -116,7 +122,7 @@ using PeerFrame =
     std::variant<PeerHello, PeerProof, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, Forward, ForwardReply,
                  FoundingOffer, FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken,
-                 raft::ReadRequest, raft::ReadReply>;
+                 raft::ReadRequest, raft::ReadReply, raft::TimeoutNow>;
 void describe(auto& visitor, Is<PeerFrame> auto& frame) {
   visitor.one_of(
       "message", frame, Alternative<PeerHello>{128, "hello"}, Alternative<PeerProof>{129, "proof"},
@@ -131,7 +137,8 @@ void describe(auto& visitor, Is<PeerFrame> auto& frame) {
       Alternative<FoundingHold>{139, "founding_hold"}, Alternative<PeerGoodbye>{140, "goodbye"},
       Alternative<PeerRooms>{149, "rooms"}, Alternative<PeerRoomsTaken>{150, "rooms_taken"},
       Alternative<raft::ReadRequest>{142, "read_request"},
-      Alternative<raft::ReadReply>{143, "read_reply"});
+      Alternative<raft::ReadReply>{143, "read_reply"},
+      Alternative<raft::TimeoutNow>{141, "timeout_now"});
 }
 
 }  // namespace kuilt::wire

@@ -69,6 +69,7 @@ Bytes encode_raft(const raft::Message& message) {
       [](const raft::HeartbeatReply& m) { return encode_framed(m); },
       [](const raft::ReadRequest& m) { return encode_framed(m); },
       [](const raft::ReadReply& m) { return encode_framed(m); },
+      [](const raft::TimeoutNow& m) { return encode_framed(m); },
   };
   return std::visit(encode_one, message);
 }
@@ -106,6 +107,7 @@ PeerMessage lifted(PeerFrame frame) {
       [](FoundingOffer& m) -> PeerMessage { return std::move(m); },
       [](FoundingHold& m) -> PeerMessage { return std::move(m); },
       [](PeerGoodbye& m) -> PeerMessage { return std::move(m); },
+      [](raft::TimeoutNow& m) -> PeerMessage { return raft::Message(m); },
       [](PeerRooms& m) -> PeerMessage { return std::move(m); },
       [](PeerRoomsTaken& m) -> PeerMessage { return m; },
   };

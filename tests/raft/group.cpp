@@ -22,6 +22,8 @@ void Coverage::add(const Coverage& other) {
   reads_via_leaders += other.reads_via_leaders;
   shared_read_rounds += other.shared_read_rounds;
   for (const auto& [failure, count] : other.failed_reads) failed_reads[failure] += count;
+  late_orders += other.late_orders;
+  for (const auto& [end, count] : other.transfers) transfers[end] += count;
   for (const auto& [refusal, count] : other.refusals) refusals[refusal] += count;
 }
 
@@ -36,7 +38,7 @@ Group::Group(const GroupOptions& options) : options_(options), rng_(options.seed
     servers_.back().disk.commit = options.base.index;
   }
   configuration_ = voters(voting, learning);
-  next_proposal_ = next_read_ = next_fault_ = now_;
+  next_proposal_ = next_read_ = next_fault_ = next_transfer_ = now_;
   for (std::size_t i = 0; i < servers_.size(); ++i) start(i);
 }
 
@@ -164,6 +166,10 @@ void Group::step(std::size_t i, const Input& input) {
   Output out = server.core->step(now_, input);
   ++coverage_.steps;
   if (out.refused != Refusal::none) ++coverage_.refusals[out.refused];
+  if (out.transfer) ++coverage_.transfers[out.transfer->end];
+  const auto* received = std::get_if<Received>(&input);
+  const bool order = received != nullptr && std::holds_alternative<TimeoutNow>(received->message);
+  if (order && out.refused == Refusal::stale_term) ++coverage_.late_orders;
   obey(i, out);
   check(i, out);
   if (std::holds_alternative<Tick>(input) && server.wake_at <= now_) {
@@ -198,7 +204,7 @@ void Group::propose() {
   next_proposal_ = now_ + std::chrono::microseconds(rng_.below(30'000));
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     const auto& core = servers_[i].core;
-    if (!core || core->role() != Role::leader) continue;
+    if (!core || core->role() != Role::leader || core->hands_over()) continue;
     Propose propose;
     for (std::uint64_t n = 1 + rng_.below(4); n > 0; --n) {
       const std::uint64_t index = core->last().index.value() + 1 + propose.entries.size();
@@ -254,6 +260,15 @@ void Group::misbehave() {
   }
 }
 
+// Of any server that leads, to any server: some of them cannot take over, or do not vote.
+void Group::transfer() {
+  next_transfer_ = now_ + std::chrono::milliseconds(50 + rng_.below(1000));
+  const std::size_t i = any_leader().value_or(rng_.below(servers_.size()));
+  TransferLeadership request;
+  if (rng_.chance(70)) request.target = servers_[rng_.below(servers_.size())].id;
+  step(i, request);
+}
+
 void Group::heal() {
   options_.faults = false;
   options_.link_delay_max = 2ms;
@@ -266,7 +281,7 @@ void Group::heal() {
 
 Instant Group::next_event() const {
   Instant next = std::min(next_proposal_, next_read_);
-  if (options_.faults) next = std::min(next, next_fault_);
+  if (options_.faults) next = std::min({next, next_fault_, next_transfer_});
   if (!network_.empty()) next = std::min(next, network_.begin()->first);
   for (const Server& server : servers_) {
     next = std::min(next, server.core ? server.wake_at : server.up_at);
@@ -301,6 +316,7 @@ void Group::run(Duration duration) {
     if (now_ >= next_proposal_) propose();
     if (now_ >= next_read_) read();
     if (options_.faults && now_ >= next_fault_) misbehave();
+    if (options_.faults && now_ >= next_transfer_) transfer();
   }
 }
 

@@ -39,6 +39,8 @@ struct Coverage {
   std::uint64_t reads_via_leaders = 0;
   std::uint64_t shared_read_rounds = 0;
   std::map<ReadFailure, std::uint64_t> failed_reads;
+  std::uint64_t late_orders = 0;  // To stand for election, that came after a later term.
+  std::map<TransferEnd, std::uint64_t> transfers;
   std::map<Refusal, std::uint64_t> refusals;
 
   void add(const Coverage& other);
@@ -102,6 +104,7 @@ class Group {
   void propose();
   void read();
   void misbehave();
+  void transfer();
   [[nodiscard]] std::optional<std::size_t> any_leader() const;
   void check(std::size_t i, const Output& out);
   void check_committed(std::size_t i);
@@ -123,6 +126,7 @@ class Group {
   Instant next_proposal_{};
   Instant next_read_{};
   Instant next_fault_{};
+  Instant next_transfer_{};
   std::vector<Entry> decided_;        // What anybody ever committed, after the base.
   std::vector<Term> decided_in_;      // The term of the server that committed it first.
   std::map<Term, NodeId> leader_of_;  // Over the whole run.

@@ -81,6 +81,12 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
   EXPECT_GT(coverage.shared_read_rounds, 0U);
   EXPECT_GT(coverage.failed_reads[ReadFailure::leadership_lost], 0U);
   EXPECT_GT(coverage.failed_reads[ReadFailure::no_leader], 0U);
+  EXPECT_GT(coverage.late_orders, 0U);
+  for (const TransferEnd end : {TransferEnd::done, TransferEnd::not_leader, TransferEnd::under_way,
+                                TransferEnd::target_silent, TransferEnd::target_behind,
+                                TransferEnd::target_not_won, TransferEnd::another_won}) {
+    EXPECT_GT(coverage.transfers[end], 0U) << name_of(end);
+  }
   std::printf(
       "steps %lu, leaders %lu, crashes %lu, lost writes %lu, lost messages %lu, "
       "truncations %lu, loads %lu, commits %lu\n",
@@ -90,6 +96,10 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
               coverage.reads_by_leaders, coverage.reads_via_leaders, coverage.shared_read_rounds);
   for (const auto& [failure, count] : coverage.failed_reads) {
     std::printf("reads failed by %s: %lu\n", std::string(name_of(failure)).c_str(), count);
+}
+
+  for (const auto& [end, count] : coverage.transfers) {
+    std::printf("transfers, %s: %lu\n", std::string(name_of(end)).c_str(), count);
   }
   for (const auto& [refusal, count] : coverage.refusals) {
     std::printf("refused as %s: %lu\n", std::string(name_of(refusal)).c_str(), count);

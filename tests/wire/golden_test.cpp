@@ -82,6 +82,12 @@ TEST(Golden, PeerMessages) {
   }
 }
 
+TEST(Golden, TransferMessages) {
+  Rng rng(48);
+  expect_golden("transfer_peer_0", encode(random_stand_request(rng)));
+  expect_golden("transfer_peer_1", encode(random_transfer_vote(rng)));
+}
+
 TEST(Golden, StoredEntries) {
   Rng rng(44);
   expect_golden("stored_command", random_command(rng, {Index(17), Term(3)}).stored);

@@ -207,8 +207,18 @@ inline PeerMessage random_peer_read_message(Rng& rng) {
   return raft::Message(
       raft::ReadReply{term, number, boot, rng.chance(50), Index(random_number(rng))});
 }
+/// What a hand-over of the lead sends.
+inline PeerMessage random_stand_request(Rng& rng) {
+  return raft::Message(raft::TimeoutNow{Term(random_positive(rng)), random_position(rng)});
+}
+inline PeerMessage random_transfer_vote(Rng& rng) {
+  const Term term(random_positive(rng));
+  return raft::Message(raft::VoteRequest{term, false, random_position(rng), true});
+}
 inline PeerMessage random_peer_message(Rng& rng) {
   if (rng.chance(10)) return random_peer_read_message(rng);
+  if (rng.chance(5)) return random_stand_request(rng);
+  if (rng.chance(5)) return random_transfer_vote(rng);
   return rng.chance(20) ? random_peer_room_message(rng) : random_core_message(rng);
 }
 
