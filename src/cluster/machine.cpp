@@ -111,6 +111,7 @@ void Machine::take_in(Turn& turn, Input& input) {
       [&](Applied& applied) { on_applied(turn, applied); },
       [&](const Verdicts& verdicts) { on_verdicts(turn, verdicts); },
       [&](const BarrierCall& call) { on_barrier(turn, call); },
+      [&](const TransferLeadership& request) { on_transfer(turn, request); },
   };
   std::visit(on_input, input);
 }
@@ -161,6 +162,31 @@ void Machine::absorb(Turn& turn, raft::Output out) {
   follow_leadership(turn);
   if (out.round_reads > 1) ++counters_.shared_read_rounds;
   for (const raft::FinishedRead& read : out.reads) on_finished_read(turn, read);
+  if (out.transfer) follow_transfer(turn, *out.transfer);
+}
+
+void Machine::on_transfer(Turn& turn, const TransferLeadership& request) {
+  flush(turn);
+  // One that comes while another is under way is refused in this very step, and the other goes on.
+  const auto under_way = std::exchange(transfer_, request.number);
+  run(turn, raft::TransferLeadership{request.target});
+  if (under_way) transfer_ = under_way;
+  // Nothing of it is in the log, so it waits like everything that comes from now on.
+  if (core_.hands_over()) drop_questions(turn);
+}
+
+void Machine::follow_transfer(Turn& turn, const raft::TransferEnded& ended) {
+  KUILT_CHECK(transfer_.has_value());
+  turn.out.transfers.push_back({*transfer_, ended});
+  transfer_.reset();
+  const bool given_up = ended.end == raft::TransferEnd::target_behind ||
+                        ended.end == raft::TransferEnd::target_not_won;
+  if (ended.end == raft::TransferEnd::done && ended.target != core_.self()) {
+    ++counters_.transfers_done;
+  }
+  if (!given_up || !leads()) return;
+  ++counters_.transfers_given_back;
+  take_parked(turn);
 }
 
 void Machine::follow_truncation(Index truncated_after) {
@@ -223,6 +249,8 @@ void Machine::emit(Turn& turn, std::vector<raft::Outgoing> messages) {
 void Machine::refused(const std::string& name) { ++counters_.refused_peer_messages[name]; }
 
 bool Machine::leads() const { return core_.role() == raft::Role::leader; }
+
+bool Machine::takes_proposals() const { return leads() && !core_.hands_over(); }
 
 Leadership Machine::leadership() const { return {core_.role(), core_.term(), core_.leader()}; }
 

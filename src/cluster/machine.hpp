@@ -108,8 +108,13 @@ struct BarrierCall {
   std::uint64_t number = 0;  ///< The answer carries it.
   BarrierKind kind = BarrierKind::published;
 };
+/// Hand over the lead, as raft::TransferLeadership has it. Meanwhile proposals wait.
+struct TransferLeadership {
+  std::uint64_t number = 0;  ///< Of the caller's counting; what ends it carries it.
+  std::optional<NodeId> target;
+};
 using Input = std::variant<Tick, Submit, LinkClosed, FromPeer, PeerUp, PeerDown, raft::Written,
-                           raft::Loaded, Applied, Verdicts, BarrierCall>;
+                           raft::Loaded, Applied, Verdicts, BarrierCall, TransferLeadership>;
 
 struct Answered {
   LinkId link;
@@ -129,6 +134,11 @@ struct CommittedBatch {
   Position through;  ///< The last.
   std::vector<raft::Entry> entries;
 };
+/// Each TransferLeadership ends once.
+struct TransferEnded {
+  std::uint64_t number = 0;
+  raft::TransferEnded how;
+};
 struct Leadership {
   raft::Role role = raft::Role::follower;
   Term term;
@@ -147,7 +157,8 @@ struct Output {
   std::vector<BarrierAnswered> barriers;
   std::optional<Index> applied;          ///< `Applied` through here has been taken in.
   std::optional<Leadership> leadership;  ///< Set when it changed.
-  Instant wake_at{};                     ///< Step with Tick no later than this.
+  std::vector<TransferEnded> transfers;
+  Instant wake_at{};  ///< Step with Tick no later than this.
 };
 
 /// Counted since boot. The names are those of /metrics and of the simulator's coverage.
@@ -164,6 +175,8 @@ struct Counters {
   std::uint64_t truncations = 0;    ///< Of the own log, by a new leader.
   std::uint64_t truncated_entries = 0;
   std::uint64_t elections_won = 0;
+  std::uint64_t transfers_done = 0;  ///< Hand-overs of this leader after which the target led.
+  std::uint64_t transfers_given_back = 0;  ///< After which this leader took proposals again.
   std::uint64_t refused_busy = 0;
   std::uint64_t asked = 0;         ///< Questions to the state machine whether to admit a command.
   std::uint64_t not_admitted = 0;  ///< Proposals that it did not.
@@ -226,11 +239,14 @@ class Machine {
   void follow_truncation(Index truncated_after);
   void publish(Turn& turn);
   void follow_leadership(Turn& turn);
+  void on_transfer(Turn& turn, const TransferLeadership& request);
+  void follow_transfer(Turn& turn, const raft::TransferEnded& ended);
   void finish(Turn& turn);
   void emit(Turn& turn, std::vector<raft::Outgoing> messages);
   void on_message(Turn& turn, FromPeer& from);
   void refused(const std::string& name);
   [[nodiscard]] bool leads() const;
+  [[nodiscard]] bool takes_proposals() const;  // Leads, and does not hand over.
   [[nodiscard]] Leadership leadership() const;
   [[nodiscard]] Instant wake_at(const Turn& turn) const;
 
@@ -251,6 +267,7 @@ class Machine {
   [[nodiscard]] Decision repeat(Position at);
   [[nodiscard]] std::optional<Position> committed_already(const wire::Proposal& proposal) const;
   void take_over(Turn& turn);
+  void take_parked(Turn& turn);
   void give_up_leading(Turn& turn);
   void resolve_committed(Turn& turn, const raft::Entry& entry);
   void resolve(Turn& turn, Ticket ticket, const wire::Outcome& outcome);
@@ -302,8 +319,9 @@ class Machine {
   Instant elected_at_{};     // While this machine leads: when it began,
   LogTime log_time_before_;  // and the last stamp in the log then.
   Index led_from_;           // Its first entry: all that was ever acknowledged is before it.
-  Instant forward_from_{};   // The leader said that it does not lead: not before this.
-  Position published_;       // The last entry in a CommittedBatch.
+  std::optional<std::uint64_t> transfer_;  // Number of the hand-over under way.
+  Instant forward_from_{};  // The leader said that it does not lead: not before this.
+  Position published_;      // The last entry in a CommittedBatch.
   // The log after that. The core has these too, but may let go of what it commits at once.
   std::deque<raft::Entry> unpublished_;
 };

@@ -76,7 +76,7 @@ void Machine::accept_new(Turn& turn, Waiter waiter, const RequestKey& key,
   if (!waiting_room_for(bytes + Waiting::cost_of_waiter())) {
     return answer(busy("too many proposals wait on this server"));
   }
-  if (leads()) {
+  if (takes_proposals()) {
     const Decision decision = decide(turn, proposal);
     waiter.duplicate = decision.repeat;
     return follow(turn, waiting_.add(std::move(proposal), key, waiter, turn.now), decision);
@@ -100,7 +100,8 @@ void Machine::on_forward(Turn& turn, NodeId from, wire::Forward& forward) {
   wire::ForwardReply reply{forward.number, core_.term(), {}};
   for (std::uint32_t i = 0; i < forward.proposals.size(); ++i) {
     const wire::Proposal& proposal = forward.proposals[i];
-    Decision decision = leads() ? decide(turn, proposal) : Decision{not_the_leader()};
+    // Whoever hands over refuses as if it did not lead: the entry server asks again, or the next.
+    Decision decision = takes_proposals() ? decide(turn, proposal) : Decision{not_the_leader()};
     if (decision.outcome) reply.answers.push_back({i, *std::move(decision.outcome)});
     if (!decision.in_question) continue;
     const ForwardPlace place{from, forward.number, i};
@@ -221,6 +222,14 @@ void Machine::take_over(Turn& turn) {
     if (waiting_.at(ticket).where == Whereabouts::committed) continue;
     if (waiting_.at(ticket).where == Whereabouts::forwarded) waiting_.park(ticket, turn.now, true);
     if (!waiting_.contains(ticket)) continue;
+    follow(turn, ticket, decide(turn, waiting_.at(ticket).proposal));
+  }
+}
+
+// The lead was not handed over after all: what waited for that goes into this leader's log.
+void Machine::take_parked(Turn& turn) {
+  const auto parked = waiting_.parked();
+  for (const auto& [since, ticket] : parked) {
     follow(turn, ticket, decide(turn, waiting_.at(ticket).proposal));
   }
 }
@@ -365,7 +374,8 @@ wire::RefusedOutcome Machine::busy(std::string message) {
 }
 
 wire::RefusedOutcome Machine::not_the_leader() const {
-  return {ErrorCode::not_leader, "this server does not lead", true, options_.busy_retry_after};
+  return {ErrorCode::not_leader, "this server does not lead, or hands over", true,
+          options_.busy_retry_after};
 }
 
 Index Machine::last_index() const {

@@ -13,6 +13,8 @@ void count(Coverage& coverage, const cluster::Counters& counters) {
   coverage.count("truncations", counters.truncations);
   coverage.count("truncated entries", counters.truncated_entries);
   coverage.count("elections won", counters.elections_won);
+  coverage.count("hand-overs of the lead", counters.transfers_done);
+  coverage.count("hand-overs given back", counters.transfers_given_back);
   coverage.count("appended", counters.appended);
   coverage.count("refused as busy", counters.refused_busy);
   coverage.count("admission questions", counters.asked);

@@ -13,6 +13,8 @@ constexpr std::array required = {
     "re-forwards",
     "stale answers",
     "truncations",
+    "hand-overs of the lead",
+    "hand-overs given back",
     "held resumes",
     "expired sessions",
     "resumes mid-batch",

@@ -51,6 +51,7 @@ void World::strike(Fault fault) {
       return;
     case Fault::restart_client: return any_client().crash();
     case Fault::pause_client: return any_client().pause(agenda_.now() + 2 * a_while());
+    case Fault::transfer_lead: return transfer_lead();
     case Fault::stop_reading: return links_.stop_reading(any_client(), agenda_.now() + a_while());
   }
 }
@@ -109,6 +110,20 @@ void World::isolate(ServerNumber server) {
 void World::cut_for_a_while(ServerNumber from, ServerNumber to, Duration time) {
   peers_.cut(from, to);
   agenda_.after(time, [this, from, to] { peers_.mend(from, to); });
+}
+
+// Mostly of a leader, of any one: there may be two that think so.
+void World::transfer_lead() {
+  std::vector<Server*> leaders;
+  for (const auto& server : servers_) {
+    if (server->leads()) leaders.push_back(server.get());
+  }
+  const bool any = leaders.empty() || transfers_rng_.chance(10);
+  Server& asked = any ? *servers_.at(transfers_rng_.below(servers_.size()))
+                      : *leaders.at(transfers_rng_.below(leaders.size()));
+  std::optional<ServerNumber> target;
+  if (transfers_rng_.chance(70)) target = transfers_rng_.below(servers_.size());
+  asked.transfer_lead(target);
 }
 
 void World::tear_peer_link() {

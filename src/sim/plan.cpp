@@ -121,6 +121,12 @@ Plan draw_plan(Rng& rng, bool quick, std::size_t command_bytes_max) {
   return plan;
 }
 
+void draw_transfers(Rng rng, Plan& plan) {
+  if (rng.chance(45))
+    plan.mean_interval[Fault::transfer_lead] = milliseconds(200 + rng.below(2000));
+  plan.transfers_seed = rng.next();
+}
+
 void draw_rooms(Rng rng, Plan& plan) {
   plan.rooms = rng.chance(35);
   plan.rooms_seed = rng.next();

@@ -31,7 +31,9 @@ enum class Fault : std::uint8_t {
   restart_client,
   pause_client,
   stop_reading,
+  transfer_lead,  ///< Asked of any server, to any server or to the one best suited.
 };
+/// But transfer_lead, which has a source of its own (draw_transfers).
 inline constexpr std::array all_faults = {
     Fault::power_cut,           Fault::kill,
     Fault::kill_then_power_cut, Fault::partition,
@@ -87,6 +89,7 @@ struct Plan {
   Duration publish_delay_max{};  ///< From the core to the shard that feeds.
   bool rooms = false;            ///< Clients come to rooms, talk there and go.
   std::uint64_t rooms_seed = 0;
+  std::uint64_t transfers_seed = 0;
   cluster::RoomOptions room_options;
   std::size_t room_queue_bytes_max = 0;  ///< On a client link, before its rooms must wait.
 };
@@ -96,6 +99,8 @@ inline constexpr std::size_t command_bytes_usual = 4096;
 /// `quick`: a third of the virtual time. All limits allow commands of `command_bytes_max`.
 [[nodiscard]] Plan draw_plan(Rng& rng, bool quick,
                              std::size_t command_bytes_max = command_bytes_usual);
+/// When the lead is to be handed over, from a source of its own, as for rooms.
+void draw_transfers(Rng rng, Plan& plan);
 /// What goes on in rooms, from a source of its own: a run without them is what it was before.
 void draw_rooms(Rng rng, Plan& plan);
 

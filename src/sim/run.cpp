@@ -9,6 +9,7 @@ namespace {
 
 // Makes the source of what goes on in rooms from that of the rest.
 constexpr std::uint64_t rooms_salt = 0x726f6f6d73;
+constexpr std::uint64_t transfers_salt = 0x6c656164;
 
 const World* current_run = nullptr;
 
@@ -16,6 +17,7 @@ Setup draw_setup(const RunOptions& options, Rng& rng) {
   Setup setup;
   setup.plan = draw_plan(rng, options.quick);
   draw_rooms(Rng(options.seed ^ rooms_salt), setup.plan);
+  draw_transfers(Rng(options.seed ^ transfers_salt), setup.plan);
   setup.make_program = [](Client& client, Rng own) {
     return std::make_unique<DrawnProgram>(client, own);
   };

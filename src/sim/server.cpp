@@ -111,6 +111,10 @@ void Server::carry_out(cluster::Output output) {
                  output.leadership->term.value()});
     process_->leader_notice.led_by(scene_.now(), leader());
   }
+  for (const cluster::TransferEnded& ended : output.transfers) {
+    scene_.note("s{} hands over the lead: {}",
+                {number_, static_cast<std::uint64_t>(ended.how.end)});
+  }
   if (output.wake_at < local_now() + never_after) {
     process_->machine_alarm.set(to_scene(output.wake_at));
   }
@@ -181,6 +185,13 @@ void Server::greet_peers() {
     peer_is(peer->number(), true);
     peer->peer_is(number_, true);
   }
+}
+
+void Server::transfer_lead(std::optional<ServerNumber> target) {
+  if (!runs()) return;
+  cluster::TransferLeadership request{++transfers_, {}};
+  if (target) request.target = NodeId::named(name_of_server(*target));
+  when_awake(scene_.now(), [this, request] { submit(request); });
 }
 
 void Server::peer_link_torn(ServerNumber peer) {

@@ -42,6 +42,8 @@ class Server final : public LinkEnd, private FrontOwner {
     if (!paused()) paused_until_ = until;
   }
   void slow_disk(Instant until) { slow_until_ = until; }
+  /// Without a target it chooses one itself.
+  void transfer_lead(std::optional<ServerNumber> target);
 
   void peer_frame(ServerNumber from, const Bytes& frame);
   /// The link to a peer broke, and is up again at once.
@@ -139,6 +141,7 @@ class Server final : public LinkEnd, private FrontOwner {
   SimDisk disk_;
   std::vector<Server*> peers_;
   std::uint64_t incarnation_ = 0;
+  std::uint64_t transfers_ = 0;
   bool starting_ = false;
   Duration clock_offset_{};  ///< Monotonic clocks of servers have nothing to do with each other.
   Instant paused_until_{};

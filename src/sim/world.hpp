@@ -54,6 +54,7 @@ class World {
   void isolate(ServerNumber server);
   void cut_for_a_while(ServerNumber from, ServerNumber to, Duration time);
   void tear_peer_link();
+  void transfer_lead();
   [[nodiscard]] Server& any_server();
   [[nodiscard]] Client& any_client();
   [[nodiscard]] Duration a_while();
@@ -62,6 +63,7 @@ class World {
   Rng rng_;
   const Setup setup_;
   const Plan& plan_ = setup_.plan;
+  Rng transfers_rng_{plan_.transfers_seed};
   Agenda agenda_;
   Trace trace_;
   Coverage coverage_;

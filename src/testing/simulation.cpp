@@ -55,6 +55,7 @@ bool allows(const Faults& faults, sim::Fault fault) {
     case sim::Fault::restart_client: return faults.client_crashes;
     case sim::Fault::pause_client:
     case sim::Fault::stop_reading: return faults.client_stalls;
+    case sim::Fault::transfer_lead: return false;  // Asked for by operators, not a fault of theirs.
   }
   return false;
 }

@@ -147,6 +147,7 @@ class MachineGroup {
   std::map<Key, wire::Outcome> answers;
   std::map<Key, wire::BarrierOutcome> barriers;
   std::vector<Flying> sent;  // Forwards and their replies.
+  std::vector<TransferEnded> transfers;
 
  private:
   struct Node {
@@ -205,6 +206,7 @@ class MachineGroup {
     }
     if (out.committed) follow_commit(node, *out.committed);
     if (out.applied) node.tells = false;
+    transfers.insert(transfers.end(), out.transfers.begin(), out.transfers.end());
     for (AdmissionQuestion& each : out.ask) {
       questions.push_back(each);
       node.asked.push_back(std::move(each));

@@ -40,6 +40,7 @@ class RandomRun {
       if (rng_.chance(5)) group_.is_mute = !group_.is_mute;
       if (rng_.chance(5)) group_.stuck_at[rng_.below(3)] = Index(1002 + rng_.below(200));
       if (rng_.chance(10)) group_.stuck_at.clear();
+      if (rng_.chance(6)) group_.give(rng_.below(3), TransferLeadership{});
       group_.run_for(20ms);
     }
     heal();
