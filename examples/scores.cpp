@@ -1,32 +1,36 @@
-// One server with rules of its own: only "score NAME" gets into the log, and each answer says how
-// many NAME has by then. Usage: scores [host:port [directory]]
-#include <cstdio>
+// One server with a state machine: each command is a point for its author. It starts again from its
+// newest snapshot, and applies what follows. Usage: scores HOST:PORT DIRECTORY
+#include <iomanip>
 #include <map>
+#include <sstream>
 #include <string>
 
 #include "kuilt/server.hpp"
 
-struct Scores final : kuilt::StateMachine {
+using namespace kuilt;
+
+struct Scores final : StateMachine {
   std::map<std::string, int> score;
-  kuilt::Status admit(const std::string& /*author*/, kuilt::BytesView command) override {
-    if (command.text().starts_with("score ")) return kuilt::Done{};
-    return kuilt::Error(kuilt::ErrorCode::invalid_argument, "say: score NAME");
+  Bytes apply(const LogEntry& e) override { return Bytes(std::to_string(++score[e.author])); }
+  SnapshotWriter freeze() override {       // On the apply thread: a cheap copy,
+    return [frozen = score](Sink& sink) {  // which is written elsewhere.
+      std::ostringstream text;
+      for (const auto& [name, points] : frozen) text << std::quoted(name) << ' ' << points << '\n';
+      return sink.write(text.str());
+    };
   }
-  kuilt::Bytes apply(const kuilt::LogEntry& entry) override {
-    const std::string name(entry.command.text().substr(6));
-    return kuilt::Bytes(name + " has " + std::to_string(++score[name]));
+  Status restore(Source& source) override {
+    std::istringstream text(std::string(source.read_all().or_throw().text()));
+    for (std::string name; text >> std::quoted(name);) text >> score[name];
+    return Done{};
   }
 };
 
 int main(int argc, char** argv) {
-  kuilt::ServerOptions options;
-  if (argc > 1) options.listen = argv[1];
-  if (argc > 2) options.data = argv[2];
-  options.admin_listen = "";
+  if (argc != 3) return 2;
   Scores scores;  // Borrowed by the server, and outlives it.
-  auto server = kuilt::ServerCluster::open(options, scores).or_throw();
+  const ServerOptions options{.data = argv[2], .listen = argv[1], .admin_listen = ""};
+  auto server = ServerCluster::open(options, scores).or_throw();
   server.start().or_throw();
-  std::printf("scores are kept at %s\n", server.endpoints().urls().front().c_str());
-  std::fflush(stdout);
   return server.run_until_signal();
 }

@@ -68,6 +68,7 @@ enum class ErrorCode : std::uint16_t {
   unsupported_format = 109,
   stopped = 110,
   apply_failed = 111,
+  restore_failed = 141,
 };
 
 /// Whether the operation that failed may have taken effect all the same.
@@ -230,6 +231,10 @@ inline constexpr std::array error_table = {
     ErrorInfo{ErrorCode::apply_failed, "apply_failed", Effect::none, 7,
               "The server's state machine threw while it applied a committed entry.",
               "Correct the state machine; until then the server stops at that entry again."},
+    ErrorInfo{ErrorCode::restore_failed, "restore_failed", Effect::none, 7,
+              "The server's state machine did not take back the snapshot that it starts from.",
+              "Correct the state machine; or remove the files in the folder snapshots of the data "
+              "directory, and the server applies its whole log."},
 };
 
 /// The row of a code. Every code has one: a test walks the table.

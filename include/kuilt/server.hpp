@@ -50,6 +50,10 @@ struct ServerOptions {
   Duration client_heartbeat_interval = std::chrono::seconds(1);    ///< To each client.
   Duration founding_timeout = std::chrono::seconds(0);    ///< 0: waits for the others for ever.
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  ///< Of one file of the log.
+  /// With a state machine: a leader has all servers take a snapshot after so many bytes of log
+  /// since the last one, or so many entries, whichever comes first. 0: never for that.
+  std::uint64_t snapshot_after_bytes = std::uint64_t{64} << 20;
+  std::uint64_t snapshot_after_entries = 100'000;
   /// Told of what an operator wants to know, a line each: whom founding waits for, peers that were
   /// refused, a disk that has less than 1 GiB left, who leads. Called on library threads, one at a
   /// time; must not call back.
@@ -66,6 +70,18 @@ struct InProcessOptions {
   /// Each voter's data in a folder below it; made if need be, its parent must exist. What an
   /// earlier cluster left there goes on. Empty: in memory only.
   std::string directory = {};
+  /// As in ServerOptions. In memory only, nobody takes snapshots.
+  std::uint64_t snapshot_after_bytes = std::uint64_t{64} << 20;
+  std::uint64_t snapshot_after_entries = 100'000;
+};
+
+/// A snapshot on a server's disk, from which it starts again.
+struct SnapshotStatus {
+  Position at;              ///< The cut: the last entry that it holds.
+  std::uint64_t bytes = 0;  ///< Of its file.
+  /// Of its sessions, rooms and configuration: the same on all servers that have a snapshot `at`.
+  std::uint64_t digest = 0;
+  Duration age{};  ///< Since it was written, or since the server found it at its start.
 };
 
 /// What one server knows of itself and of the cluster, a few milliseconds old at most.
@@ -81,6 +97,9 @@ struct ServerStatus {
   Index last;
   Index durable;
   std::optional<Index> applied;  ///< By the state machine; unset where there is none.
+  std::optional<SnapshotStatus> snapshot = {};  ///< The newest; unset: none yet.
+  /// Why the last snapshot was given up; empty once one was written again. The server goes on.
+  std::string snapshot_failure = {};
   std::size_t clients = 0;
   std::size_t voters = 0;
   std::size_t peers_linked = 0;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "kuilt/bytes.hpp"
 #include "kuilt/committed.hpp"
@@ -30,9 +31,14 @@ class KUILT_API SnapshotSource {
   /// The next bytes, `bytes_max` at most. Empty: that was all.
   /// Errors: io, corrupt.
   virtual Result<Bytes> read(std::size_t bytes_max) = 0;
+  /// All that is left, for a state that memory holds twice.
+  /// Errors: as for `read`.
+  Result<Bytes> read_all();
 };
 
-/// Writes what `StateMachine::freeze` has put aside. An Error of its own gives this snapshot up.
+/// Writes what `StateMachine::freeze` has put aside, on a thread of the server's that does nothing
+/// else. An Error of its own, or of the sink, gives this snapshot up, and so does what it throws. A
+/// server that stops waits for it: the sink then answers `stopped`.
 using SnapshotWriter = std::function<Status(SnapshotSink&)>;
 
 /// The state that the log makes, on each server its own copy: every server applies the same
@@ -41,9 +47,11 @@ using SnapshotWriter = std::function<Status(SnapshotSink&)>;
 /// Contract: `apply` depends on its entry and on the state that earlier calls made, and on nothing
 /// else: no clock (an entry has its log time), no random source, no thread, no order of a hash
 /// table, no setting that may differ between servers. A server that starts begins with a fresh
-/// object, and applies the whole log to it again.
+/// object: it restores the newest snapshot into it, if there is one, and applies what follows in
+/// the log; or else the whole log.
 ///
-/// Threads: one, the server's *apply* thread, makes all calls; never two at once. To read the state
+/// Threads: one, the server's *apply* thread, makes all calls; never two at once. What `freeze`
+/// returned runs on another thread meanwhile. To read the state
 /// from elsewhere, lock it inside your own functions. A call that takes long delays answers on this
 /// server, and on a leader proposals, but neither commits nor the feed.
 /// Ownership: borrowed by the server, which it must outlive. One object serves one server.
@@ -77,16 +85,27 @@ class KUILT_API StateMachine {
   /// Puts the state aside as it is now, cheaply (a copy, a copy-on-write handle), and returns what
   /// will write it, on another thread, while `apply` goes on. Empty: this state machine has no
   /// snapshots, and is rebuilt from the whole log.
-  /// Servers of this version take no snapshots and never call it.
+  /// Called at a cut: a place in the log, the same on all servers (ServerOptions,
+  /// `snapshot_after_entries`), unless the last snapshot is still being written.
   /// Failure: one that throws, and a writer that throws, count as an Error: no snapshot this time.
+  /// The server says so in its news and its status, and goes on.
   virtual SnapshotWriter freeze();
 
   /// Replaces the state by one that a `freeze` of the same cluster has written, here or elsewhere.
-  /// Servers of this version never call it.
-  /// Errors: corrupt, and whatever the source says. The server stops, as after an `apply` that
-  /// throws; so it does if this throws.
+  /// Called before the first `apply` of a server that starts with a snapshot. Its bytes were
+  /// checked as a whole before. Errors: corrupt, and whatever the source says. The server stops
+  /// with `restore_failed`, for nobody knows what the state holds; so it does if this throws.
   virtual Status restore(Source& source);
 };
+
+inline Result<Bytes> SnapshotSource::read_all() {
+  std::string all;
+  while (true) {
+    const Result<Bytes> some = read(std::size_t{1} << 20);
+    if (!some || some->empty()) return some ? Bytes(std::move(all)) : some;
+    all.append(some->text());
+  }
+}
 
 inline Status StateMachine::admit(const std::string& /*author*/, BytesView /*command*/) {
   return Done{};

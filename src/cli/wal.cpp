@@ -61,6 +61,7 @@ class Dump {
       case raft::EntryKind::no_op: return "no_op";
       case raft::EntryKind::configuration: return "configuration";
       case raft::EntryKind::command: return "command";
+      case raft::EntryKind::cut: return "cut";
     }
     return "?";
   }

@@ -48,4 +48,29 @@ std::optional<std::string> refusal_of(StateMachine& machine, const std::string& 
   return refusal;
 }
 
+Result<SnapshotWriter> freeze(StateMachine& machine) {
+  SnapshotWriter writer;
+  if (const auto thrown = thrown_by([&] { writer = machine.freeze(); })) {
+    return Error(ErrorCode::cancelled, "freeze threw: " + *thrown);
+  }
+  return writer;
+}
+
+Status write(const SnapshotWriter& writer, SnapshotSink& sink) {
+  Status status = Done{};
+  if (const auto thrown = thrown_by([&] { status = writer(sink); })) {
+    return Error(ErrorCode::cancelled, "its writer threw: " + *thrown);
+  }
+  return status;
+}
+
+Result<Index> restore(StateMachine& machine, SnapshotSource& source, Position cut) {
+  Status status = Done{};
+  const auto thrown = thrown_by([&] { status = machine.restore(source); });
+  if (!thrown && status) return cut.index;
+  return Error(ErrorCode::restore_failed,
+               "restore of the snapshot at index " + std::to_string(cut.index.value()) +
+                   (thrown ? " threw: " + *thrown : ": " + status.error().message()));
+}
+
 }  // namespace kuilt::cluster

@@ -25,6 +25,16 @@ namespace kuilt::cluster {
 [[nodiscard]] std::optional<std::string> refusal_of(StateMachine& machine,
                                                     const std::string& author, BytesView command);
 
+/// What `freeze` has put aside; empty, if the state machine has no snapshots.
+/// Errors: cancelled (it threw: no snapshot this time).
+[[nodiscard]] Result<SnapshotWriter> freeze(StateMachine& machine);
+/// Lets the writer write.
+/// Errors: its own; cancelled (it threw).
+[[nodiscard]] Status write(const SnapshotWriter& writer, SnapshotSink& sink);
+/// The last entry that the state machine has taken in then.
+/// Errors: restore_failed (it said no, or threw: nobody knows what the state machine holds).
+[[nodiscard]] Result<Index> restore(StateMachine& machine, SnapshotSource& source, Position cut);
+
 /// The text of what the application's code threw; nothing, if it did not.
 template <class Call>
 std::optional<std::string> thrown_by(Call call) {

@@ -1,8 +1,10 @@
 #include "cluster/boot.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "cluster/committed_state.hpp"
 #include "wire/entry.hpp"
 
 namespace kuilt::cluster {
@@ -16,8 +18,12 @@ Error broken(const raft::Entry& entry, const std::string& what) {
 }  // namespace
 
 BootBuilder::BootBuilder(Position base, std::uint64_t checkpoint_interval,
-                         raft::SharedConfiguration at_base)
-    : base_(base), configuration_(std::move(at_base)), digests_(checkpoint_interval) {
+                         raft::SharedConfiguration at_base, std::vector<BootSnapshot> snapshots)
+    : base_(base),
+      configuration_(std::move(at_base)),
+      digests_(checkpoint_interval),
+      cuts_(base.index),
+      snapshots_(std::move(snapshots)) {
   if (configuration_) sessions_.emplace(configuration_->parameters);
   if (base_ != Position{}) digests_.begin(base_, {});
 }
@@ -40,11 +46,45 @@ Status BootBuilder::take(const raft::Entry& entry, bool committed) {
     if (!command) return broken(entry, command.error().message());
     sessions_->append(*command);
   }
-  if (committed) {
-    sessions_->release(entry.at.index);
-    digests_.extend(entry);
-  }
+  cuts_.append(entry);
+  pending_.push_back(entry);
+  if (committed) commit_pending();
+  if (entry.kind == raft::EntryKind::cut) meet_cut(entry.at);
   return Done{};
+}
+
+void BootBuilder::commit_pending() {
+  for (const raft::Entry& entry : pending_) digests_.extend(entry);
+  if (!pending_.empty()) sessions_->release(pending_.back().at.index);
+  pending_.clear();
+}
+
+// The table and the digests of the log are as of the cut right now, and so must the snapshot be. It
+// goes on with the snapshot's: what a start without that part of the log would have.
+void BootBuilder::meet_cut(Position cut) {
+  for (const BootSnapshot& snapshot : snapshots_) {
+    if (snapshot.at != cut) continue;
+    RoomDigests digests = digests_;
+    for (const raft::Entry& entry : pending_) digests.extend(entry);
+    auto state = CommittedState::decode(snapshot.state);
+    const bool is_equal =
+        state && snapshot.state == encode_state(cut, *configuration_, *sessions_, digests);
+    if (!is_equal) {
+      complaints_.push_back(
+          "the snapshot at index " + std::to_string(cut.index.value()) + " of term " +
+          std::to_string(cut.term.value()) +
+          " says something else of sessions, rooms or configuration than the log before it" +
+          (state ? "" : ": " + state.error().message()));
+      continue;
+    }
+    commit_pending();
+    sessions_ = state->sessions();
+    restored_ = cut;
+  }
+}
+
+Index BootBuilder::proven(Index commit) const {
+  return restored_ ? std::max(commit, restored_->index) : commit;
 }
 
 Result<BootBuilder::Boots> BootBuilder::finish(Log log) && {
@@ -58,6 +98,8 @@ Result<BootBuilder::Boots> BootBuilder::finish(Log log) && {
     if (!admitted) return std::move(admitted).error();
     entry = *std::move(admitted);
   }
+  log.commit = proven(log.commit);
+  cuts_.release(log.commit);
   FeedBoot feed{.cluster = configuration_->cluster,
                 .history = configuration_->history,
                 .base = base_,
@@ -75,7 +117,7 @@ Result<BootBuilder::Boots> BootBuilder::finish(Log log) && {
                   .tail = std::move(log.tail),
                   .commit = log.commit,
                   .configuration = configuration_};
-  return Boots{{std::move(core), *std::move(sessions_)}, std::move(feed)};
+  return Boots{{std::move(core), *std::move(sessions_), std::move(cuts_)}, std::move(feed)};
 }
 
 }  // namespace kuilt::cluster

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "cluster/feed.hpp"
@@ -13,18 +14,38 @@
 
 namespace kuilt::cluster {
 
+/// A snapshot that this server's directory holds, sound by its checksums.
+struct BootSnapshot {
+  Position at;  ///< Its cut.
+  Bytes state;  ///< As `encode_state` wrote it.
+};
+
 /// Takes in a recovered log entry by entry, and keeps nothing that grows with it.
 class BootBuilder {
  public:
   /// `at_base` is the configuration as of the log's base; unset for a log from (0, 0), whose first
   /// entry is the founding record.
+  ///
+  /// `snapshots`: each is compared with what the log says, where the log reaches its cut. A
+  /// snapshot is written of a cut that is committed and durable: so one whose cut is in the log,
+  /// with that very term, also proves that the log is committed through there. Servers tell of a
+  /// commit with the next batch only, and the cut may have been the last.
   BootBuilder(Position base, std::uint64_t checkpoint_interval,
-              raft::SharedConfiguration at_base = nullptr);
+              raft::SharedConfiguration at_base = nullptr,
+              std::vector<BootSnapshot> snapshots = {});
 
   /// The next entry of the log; `committed` if a batch vouched for that. Fills in a configuration
   /// from its bytes.
   /// Errors: corrupt (bytes that do not say what their record says, or no configuration first).
   Status take(const raft::Entry& entry, bool committed);
+
+  /// The cut of the newest snapshot that is the log's: the session table is that snapshot's, with
+  /// the log behind it. After the whole log was taken in.
+  [[nodiscard]] std::optional<Position> restored() const { return restored_; }
+  /// Sentences about snapshots whose cut is in the log, which says something else.
+  [[nodiscard]] const std::vector<std::string>& complaints() const { return complaints_; }
+  /// Known to be committed: as the log vouches (`commit`), or a snapshot proves.
+  [[nodiscard]] Index proven(Index commit) const;
 
   /// What the log says on its own.
   struct Log {
@@ -45,11 +66,18 @@ class BootBuilder {
 
  private:
   Status take_configuration(const raft::Entry& entry);
+  void commit_pending();
+  void meet_cut(Position cut);
 
   Position base_;
   raft::SharedConfiguration configuration_;
   std::optional<ClientSessionTable> sessions_;
   RoomDigests digests_;
+  CutTally cuts_;
+  std::vector<BootSnapshot> snapshots_;
+  std::vector<raft::Entry> pending_;  ///< Not vouched for as committed, by anything so far.
+  std::optional<Position> restored_;
+  std::vector<std::string> complaints_;
 };
 
 }  // namespace kuilt::cluster

@@ -46,7 +46,8 @@ Result<LoadedRun> LoadedRun::admit(const FeedLoad& asked, const CommittedTerms& 
 Result<LoadedRun::Item> LoadedRun::item_of(const raft::Entry& entry) {
   switch (entry.kind) {
     case raft::EntryKind::no_op:
-    case raft::EntryKind::configuration: return Item{};
+    case raft::EntryKind::configuration:
+    case raft::EntryKind::cut: return Item{};
     case raft::EntryKind::command: break;
   }
   const Result<wire::Command> command = wire::decode_command(entry);

@@ -116,7 +116,8 @@ void FeedRing::append(const raft::Entry& entry) {
   Kept kept{std::nullopt, entry.cost()};
   switch (entry.kind) {
     case raft::EntryKind::no_op:
-    case raft::EntryKind::configuration: digests_.pass(entry.at); break;
+    case raft::EntryKind::configuration:
+    case raft::EntryKind::cut: digests_.pass(entry.at); break;
     case raft::EntryKind::command: {
       const Result<wire::Command> command = wire::decode_command(entry);
       KUILT_CHECK(command.has_value());  // Every entry was checked when its bytes came in.

@@ -59,6 +59,7 @@ Machine::Machine(const MachineOptions& options, MachineBoot boot, std::uint64_t 
       admission_(options.admission_bytes_max),
       results_(options.results_max, options.results_bytes_max),
       applied_(boot.raft.base.index),
+      cuts_(std::move(boot.cuts)),
       published_(commit_of(core_)) {
   followed_ = shown_ = leadership();
   for (raft::Entry& entry : boot.raft.tail) {
@@ -82,6 +83,8 @@ Output Machine::step(Instant now, std::vector<Input> inputs) {
   on_timeouts(turn);
   run(turn, raft::Tick{});  // Last: what has come in may be the heartbeat that was waited for.
   flush(turn);              // What a server takes over that this very tick has made the leader.
+  cut_if_due(turn);
+  flush(turn);
   forward_parked(turn);
   finish(turn);
   return std::move(turn.out);
@@ -155,6 +158,7 @@ void Machine::absorb(Turn& turn, raft::Output out) {
   if (out.write) turn.out.writes.push_back(*std::move(out.write));
   emit(turn, outbox_.put(std::move(out.send)));
   std::move(out.need_entries.begin(), out.need_entries.end(), std::back_inserter(turn.out.loads));
+  for (const raft::Entry& entry : out.appended) cuts_.append(entry);
   std::move(out.appended.begin(), out.appended.end(), std::back_inserter(unpublished_));
   turn.out.wake_at = out.wake_at;
   // Commit before leadership: what this step has committed is no longer to be forwarded.
@@ -191,6 +195,7 @@ void Machine::follow_transfer(Turn& turn, const raft::TransferEnded& ended) {
 
 void Machine::follow_truncation(Index truncated_after) {
   sessions_.truncate_after(truncated_after);
+  cuts_.truncate_after(truncated_after);
   ++counters_.truncations;
   while (!unpublished_.empty() && unpublished_.back().at.index > truncated_after) {
     unpublished_.pop_back();
@@ -208,7 +213,20 @@ void Machine::publish(Turn& turn) {
   }
   KUILT_CHECK(turn.committed.back().at == through);
   sessions_.release(through.index);
+  cuts_.release(through.index);
   published_ = through;
+}
+
+// Nor does a leader pile up cuts that can not commit, or append while it hands over.
+void Machine::cut_if_due(const Turn& turn) {
+  if (!takes_proposals() || !cuts_.is_due(options_.cuts)) return;
+  if (std::max(core_.uncommitted_bytes(), core_.undurable_bytes()) >
+      options_.raft.uncommitted_bytes_max) {
+    return;
+  }
+  batch_.push_back(wire::encode_cut({last_index().next(), core_.term()}, stamp_at(turn.now)));
+  batch_bytes_ += batch_.back().cost();
+  ++counters_.cuts;
 }
 
 void Machine::follow_leadership(Turn& turn) {

@@ -18,6 +18,7 @@
 
 #include "cluster/admission.hpp"
 #include "cluster/barriers.hpp"
+#include "cluster/cut_tally.hpp"
 #include "cluster/forwards_taken.hpp"
 #include "cluster/results.hpp"
 #include "cluster/sessions.hpp"
@@ -63,6 +64,8 @@ struct MachineOptions {
   /// Results kept for repeats of what was applied.
   std::size_t results_max = 65'536;
   std::size_t results_bytes_max = std::size_t{16} << 20;
+
+  CutPolicy cuts;  ///< Followed while this machine leads.
 };
 
 // What may happen to a machine.
@@ -186,6 +189,7 @@ struct Counters {
   std::uint64_t reads_lost = 0;    ///< Failed, as this server lost the lead.
   std::uint64_t reads_failed = 0;  ///< Failed for another reason.
   std::uint64_t shared_read_rounds = 0;  ///< Rounds that confirmed more than one read.
+  std::uint64_t cuts = 0;                ///< Cuts appended as leader.
   std::map<std::string, std::uint64_t> refused_peer_messages;  ///< By name of the raft::Refusal.
 };
 
@@ -193,6 +197,7 @@ struct Counters {
 struct MachineBoot {
   raft::Boot raft;              ///< Tail entries have their configuration filled in.
   ClientSessionTable sessions;  ///< As of `raft.last`; released through `raft.commit`.
+  CutTally cuts{Index()};       ///< As of `raft.last`, too.
 };
 
 /// Threads: none; one caller at a time. Deterministic and copyable, as the core is.
@@ -241,6 +246,7 @@ class Machine {
   void follow_leadership(Turn& turn);
   void on_transfer(Turn& turn, const TransferLeadership& request);
   void follow_transfer(Turn& turn, const raft::TransferEnded& ended);
+  void cut_if_due(const Turn& turn);
   void finish(Turn& turn);
   void emit(Turn& turn, std::vector<raft::Outgoing> messages);
   void on_message(Turn& turn, FromPeer& from);
@@ -309,6 +315,7 @@ class Machine {
   Barriers barriers_;
   Results results_;
   Index applied_;
+  CutTally cuts_;
   Counters counters_;
 
   std::vector<raft::Entry> batch_;  // Judged and in the table; not yet given to the core.

@@ -16,7 +16,8 @@ RoomDigests::RoomDigests(std::uint64_t checkpoint_interval)
 void RoomDigests::extend(const raft::Entry& entry) {
   switch (entry.kind) {
     case raft::EntryKind::no_op:
-    case raft::EntryKind::configuration: pass(entry.at); return;
+    case raft::EntryKind::configuration:
+    case raft::EntryKind::cut: pass(entry.at); return;
     case raft::EntryKind::command: {
       const Result<wire::Command> command = wire::decode_command(entry);
       KUILT_CHECK(command.has_value());  // Every entry was checked when its bytes came in.
@@ -58,6 +59,12 @@ void RoomDigests::begin(Position base, std::map<RoomName, std::uint64_t> chains)
 std::uint64_t RoomDigests::digest(std::string_view room) const {
   const auto found = chains_.find(room);
   return found == chains_.end() ? 0 : found->second.digest;
+}
+
+std::map<RoomName, std::uint64_t> RoomDigests::chains() const {
+  std::map<RoomName, std::uint64_t> chains;
+  for (const auto& [room, chain] : chains_) chains.emplace(room, chain.digest);
+  return chains;
 }
 
 RoomDigests::Checkpoint RoomDigests::before(std::string_view room, Index index) const {

@@ -29,6 +29,8 @@ class RoomDigests {
   void begin(Position base, std::map<RoomName, std::uint64_t> chains);
   [[nodiscard]] Position through() const { return through_; }
   [[nodiscard]] std::uint64_t digest(std::string_view room) const;  ///< As of `through()`.
+  /// Of all rooms, as of `through()`: what `begin` takes.
+  [[nodiscard]] std::map<RoomName, std::uint64_t> chains() const;
   struct Checkpoint {
     Index index;  ///< The chain is as of this index.
     std::uint64_t digest = 0;

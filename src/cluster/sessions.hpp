@@ -17,6 +17,7 @@
 #include "raft/configuration.hpp"
 #include "wire/entry.hpp"
 #include "wire/outcome.hpp"
+#include "wire/snapshot_records.hpp"
 
 namespace kuilt::cluster {
 
@@ -57,6 +58,16 @@ class ClientSessionTable {
   void truncate_after(Index last);
   /// Entries up to `commit` will never be taken back.
   void release(Index commit);
+
+  // sessions_snapshot.cpp: the table as records of a snapshot, and back.
+
+  /// Puts it into `out`: equal tables give equal bytes, on all servers.
+  void append_records(std::string& out) const;
+  /// Begins as of the entry `at` instead of with nothing. Pre: nothing was taken in yet.
+  void begin(Index at, LogTime log_time, Index forgotten_through);
+  /// The next record, after `begin`. Nothing; or what it can't be right about.
+  [[nodiscard]] std::optional<std::string> take(const wire::SnapshotSession& record);
+  [[nodiscard]] std::optional<std::string> take(const wire::SnapshotRequest& record);
 
   /// Where (session, request) is in the log, if the table still knows it.
   [[nodiscard]] std::optional<Position> find(SessionId session, RequestId request) const;

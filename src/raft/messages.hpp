@@ -19,6 +19,7 @@ enum class EntryKind : std::uint8_t {
   no_op = 1,          ///< The first entry of a leader's term. Has no bytes.
   configuration = 2,  ///< Members and parameters. Decoded where bytes come in: see Entry.
   command = 3,        ///< What a client proposed.
+  cut = 4,            ///< Where every server takes its snapshot. Changes nothing.
 };
 
 /// One entry of the log. The core looks at index, term, kind, configuration and size, and carries

@@ -18,11 +18,13 @@ constexpr Duration retry_interval = std::chrono::milliseconds(5);
 
 }  // namespace
 
-ApplyThread::ApplyThread(StateMachine& machine, CommittedLog& log, Index base, Events events)
+ApplyThread::ApplyThread(StateMachine& machine, CommittedLog& log, Index base, Events events,
+                         Snapshots snapshots)
     : machine_(machine),
       log_(log),
       reader_(log),
       events_(std::move(events)),
+      snapshots_(std::move(snapshots)),
       applied_(base.value()),
       told_(base),
       thread_([this] { run(); }) {}
@@ -61,6 +63,7 @@ void ApplyThread::ask(std::vector<cluster::AdmissionQuestion> questions) {
 }
 
 void ApplyThread::run() {
+  if (!restore()) return;
   std::uint64_t seen = 0;
   Instant deadline = Instant::max();
   while (wait_for_change(seen, deadline)) {
@@ -71,6 +74,34 @@ void ApplyThread::run() {
     if (failed_) return;
     if (is_more) seen = 0;  // Goes on at once.
     deadline = is_early_ ? now() + retry_interval : Instant::max();
+  }
+}
+
+bool ApplyThread::restore() {
+  if (!snapshots_.restored) return true;
+  auto source = snapshots_.open();
+  const auto through = source
+                           ? cluster::restore(machine_, **source, *snapshots_.restored)
+                           : Result<Index>(std::move(source).error().within("open the snapshot"));
+  if (!through) {
+    fail(through.error());
+    return false;
+  }
+  applied_.store(through->value(), std::memory_order_relaxed);
+  return true;
+}
+
+// The state machine has taken in everything through the cut, and nothing behind it.
+void ApplyThread::meet_cut(Position cut) {
+  SnapshotThread* const thread = snapshots_.thread;
+  if (thread == nullptr || cut.index < snapshots_.first_cut || !thread->claim()) return;
+  auto writer = cluster::freeze(machine_);
+  if (!writer) {
+    thread->give_up(cut, writer.error());
+  } else if (!*writer) {
+    thread->release();
+  } else {
+    thread->write(cut, *std::move(writer));
   }
 }
 
@@ -98,6 +129,7 @@ bool ApplyThread::apply_some() {
   for (const raft::Entry& entry : *entries) {
     if (!apply(entry)) return false;
     applied_.store(entry.at.index.value(), std::memory_order_relaxed);
+    if (entry.kind == raft::EntryKind::cut) meet_cut(entry.at);
     if (results_bytes_ >= untold_bytes_max) break;
   }
   return true;

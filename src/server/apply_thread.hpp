@@ -5,7 +5,9 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,18 +15,30 @@
 #include "cluster/machine.hpp"
 #include "kuilt/state_machine.hpp"
 #include "server/committed_log.hpp"
+#include "server/snapshot_thread.hpp"
 
 namespace kuilt::server {
 
-/// Applies the committed log from its start, entry by entry, and answers what the core asks about
-/// new proposals. It reads the log by a cursor, so a long log or a slow state machine costs no
-/// memory; and it tells the core of what it has applied in batches, one on its way at a time.
+/// What an apply thread has to do with snapshots.
+struct Snapshots {
+  SnapshotThread* thread = nullptr;  ///< Borrowed; null: none are taken.
+  /// Cuts before this one are passed over: another is known to follow them.
+  Index first_cut{};
+  /// Set: the state machine begins with this one.
+  std::optional<Position> restored{};
+  std::function<Result<std::unique_ptr<SnapshotSource>>()> open{};  ///< That one's content.
+};
+
+/// Applies the committed log from its start, or from what a snapshot holds, entry by entry, and
+/// answers what the core asks about new proposals. It reads the log by a cursor, so a long log or a
+/// slow state machine costs no memory; and it tells the core of what it has applied in batches, one
+/// on its way at a time.
 ///
 /// Threads: one of its own. Public calls from any; none of them waits for the state machine, but
 /// `stop`.
 /// Ownership: borrows the state machine and the log, which outlive it.
-/// Failure: a state machine that throws in `apply`, and a log that can't be read, end it:
-/// `on_failed` is told once, and nothing is applied or told after that.
+/// Failure: a state machine that throws in `apply` or can't be restored, and a log that can't be
+/// read, end it: `on_failed` is told once, and nothing is applied or told after that.
 class ApplyThread {
  public:
   struct Events {
@@ -33,7 +47,8 @@ class ApplyThread {
     std::function<void(const std::string&)> on_news;  ///< Lines for people.
   };
   /// `base`: the entry before the first one to apply.
-  ApplyThread(StateMachine& machine, CommittedLog& log, Index base, Events events);
+  ApplyThread(StateMachine& machine, CommittedLog& log, Index base, Events events,
+              Snapshots snapshots = {});
   ~ApplyThread();
   ApplyThread(const ApplyThread&) = delete;
   ApplyThread& operator=(const ApplyThread&) = delete;
@@ -49,6 +64,8 @@ class ApplyThread {
 
  private:
   void run();
+  bool restore();
+  void meet_cut(Position cut);
   bool wait_for_change(std::uint64_t& seen, Instant deadline);
   bool apply_some();
   bool apply(const raft::Entry& entry);
@@ -62,6 +79,7 @@ class ApplyThread {
   CommittedLog& log_;
   CommittedLog::Reader reader_;
   const Events events_;
+  const Snapshots snapshots_;
   std::atomic<std::uint64_t> applied_;
 
   // Of its own thread.

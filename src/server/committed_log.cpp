@@ -11,6 +11,7 @@ namespace {
 // Shared with the feeds' rings, which hold the same entries: of its own it costs the handles.
 constexpr std::size_t tail_bytes_max = std::size_t{8} << 20;
 constexpr Duration retry_interval = std::chrono::milliseconds(5);
+constexpr std::uint64_t durable_entries_max = 4096;   // Of one read.
 constexpr Duration wait_max = std::chrono::hours(1);  // At once: far, and free of overflow.
 
 }  // namespace
@@ -70,6 +71,17 @@ Result<std::vector<raft::Entry>> CommittedLog::next(Index after, std::size_t byt
   const auto* file = std::get_if<cluster::CommittedTail::InFile>(&found);
   if (file == nullptr) return std::vector<raft::Entry>();
   return read(file->first, file->last, bytes_max);
+}
+
+Result<std::vector<raft::Entry>> CommittedLog::next_durable(Index after, Index last,
+                                                            std::size_t bytes_max) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (Status status = check(after); !status) return std::move(status).error();
+    last = std::min({last, tail_.through().index, Index(after.value() + durable_entries_max)});
+  }
+  if (last <= after) return std::vector<raft::Entry>();
+  return read(after.next(), last, bytes_max);
 }
 
 Result<std::vector<raft::Entry>> CommittedLog::read(Index first, Index last,

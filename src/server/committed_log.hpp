@@ -49,6 +49,10 @@ class CommittedLog {
   /// Errors: compacted, corrupt, io, stopped (after `close`), invalid_argument (`after` is not
   /// committed yet).
   Result<std::vector<raft::Entry>> next(Index after, std::size_t bytes_max);
+  /// What follows `after`, up to `last`, from this server's disk and not from memory: what it
+  /// returns is durable here. None: that is not on the disk yet.
+  /// Errors: as for `next`.
+  Result<std::vector<raft::Entry>> next_durable(Index after, Index last, std::size_t bytes_max);
   /// As `next`, but waits for it. None: not by then.
   Result<std::vector<raft::Entry>> await(Index after, std::size_t bytes_max, Instant deadline);
   [[nodiscard]] Position through() const;

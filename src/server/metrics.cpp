@@ -81,6 +81,7 @@ void add_core(Families& out, const CoreView& view) {
               counted.truncations);
   out.counter("kuilt_truncated_entries_total", "Entries taken back", counted.truncated_entries);
   out.counter("kuilt_elections_won_total", "Elections won", counted.elections_won);
+  out.counter("kuilt_cuts_total", "Cuts for snapshots appended as leader", counted.cuts);
   out.counter("kuilt_admission_questions_total", "Proposals that the state machine was asked about",
               counted.asked);
   out.counter("kuilt_not_admitted_total", "Of these, not admitted", counted.not_admitted);
@@ -141,6 +142,29 @@ void add_rooms(Families& out, const RoomFigures& rooms) {
               rooms.refused_inputs);
 }
 
+void add_snapshots(Families& out, const SnapshotFigures& figures) {
+  const SnapshotStatus newest = figures.newest.value_or(SnapshotStatus{});
+  out.gauge("kuilt_snapshot_index", "Cut of the newest snapshot on the disk; 0: none",
+            newest.at.index.value());
+  out.gauge("kuilt_snapshot_bytes", "Size of its file", newest.bytes);
+  out.gauge("kuilt_snapshot_age_seconds", "Since it was written, or found at the start",
+            static_cast<double>(newest.age.count()) * 1e-9);
+  out.gauge("kuilt_snapshot_failing", "1 if the last one was given up", !figures.failure.empty());
+  out.counter("kuilt_snapshots_total", "Snapshots written", figures.written);
+  out.counter("kuilt_snapshots_given_up_total", "Snapshots given up", figures.given_up);
+  out.counter("kuilt_cuts_passed_over_total", "Cuts that came while a snapshot was being written",
+              figures.passed_over);
+}
+
+nlohmann::ordered_json snapshot_json(const ServerStatus& status) {
+  if (!status.snapshot) return nullptr;
+  return {{"index", status.snapshot->at.index.value()},
+          {"term", status.snapshot->at.term.value()},
+          {"bytes", status.snapshot->bytes},
+          {"digest", status.snapshot->digest},
+          {"age_seconds", status.snapshot->age / std::chrono::seconds(1)}};
+}
+
 }  // namespace
 
 std::string metrics_text(const Node& node) {
@@ -154,6 +178,7 @@ std::string metrics_text(const Node& node) {
     out.gauge("kuilt_applied_index", "Last index that the state machine has applied",
               applied->value());
   }
+  if (const auto snapshots = node.snapshot_figures()) add_snapshots(out, *snapshots);
   out.gauge("kuilt_peers_linked", "Links to other servers", node.status().peers_linked);
   out.by_reason("kuilt_peers_refused_total",
                 "Links between servers that one of the two refused, by reason",
@@ -178,6 +203,8 @@ std::string status_json(const Node& node) {
                                       {"last", status.last.value()},
                                       {"durable", status.durable.value()},
                                       {"applied", applied},
+                                      {"snapshot", snapshot_json(status)},
+                                      {"snapshot_failure", status.snapshot_failure},
                                       {"clients", status.clients},
                                       {"voters", status.voters},
                                       {"peers_linked", status.peers_linked},

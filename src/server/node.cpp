@@ -6,16 +6,22 @@
 
 #include "kuilt/detail/overloaded.hpp"
 #include "server/client_link.hpp"
+#include "storage/snapshot_streams.hpp"
 
 namespace kuilt::server {
 namespace {
 
-cluster::MachineOptions machine_options(const ServerOptions& options, bool has_state_machine) {
+cluster::MachineOptions machine_options(const ServerOptions& options, bool has_state_machine,
+                                        bool takes_snapshots) {
   cluster::MachineOptions machine;
   machine.raft.heartbeat_interval = options.heartbeat_interval;
   machine.raft.election_timeout_min = options.election_timeout_min;
   machine.raft.election_timeout_max = options.election_timeout_max;
   machine.applies = machine.admits = has_state_machine;
+  // Without snapshots a cut is of no use, here or to those that this server leads.
+  if (takes_snapshots) {
+    machine.cuts = {options.snapshot_after_bytes, options.snapshot_after_entries};
+  }
   return machine;
 }
 
@@ -47,9 +53,10 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
       facts_(std::move(parts.facts)),
       directory_(std::move(parts.directory)),
       disk_(std::move(parts.disk)),
+      snapshot_disk_(parts.snapshot_disk),
       on_failed_(std::move(on_failed)),
       on_news_(std::move(parts.on_news)),
-      core_(machine_options(options_, parts.state_machine != nullptr),
+      core_(machine_options(options_, parts.state_machine != nullptr, snapshot_disk_ != nullptr),
             std::move(parts.boots.machine), random_seed()),
       rooms_(cluster::RoomOptions{}, others(facts_), random_seed()),
       log_(
@@ -70,6 +77,7 @@ Node::~Node() {
   own_reads_->stop();
   rooms_.stop();
   apply_.reset();
+  snapshots_.reset();
   committed_->close();
   peers_.reset();
   log_.stop();  // Before the shards: it tells them if its last write fails.
@@ -131,12 +139,40 @@ void Node::fail(const Error& error, const std::string& what) {
 
 void Node::start_applying(NodeParts& parts) {
   if (parts.state_machine == nullptr) return;
+  Snapshots snapshots = start_snapshots(parts);
   apply_ = std::make_unique<ApplyThread>(
       *parts.state_machine, *committed_, parts.boots.feed.base.index,
       ApplyThread::Events{
           .to_core = [this](cluster::Input input) { core_.put(std::move(input)); },
           .on_failed = [this](const Error& error) { fail(error, "the state machine"); },
-          .on_news = on_news_});
+          .on_news = on_news_},
+      std::move(snapshots));
+}
+
+Snapshots Node::start_snapshots(NodeParts& parts) {
+  if (!snapshot_disk_) return {};
+  const storage::Identity identity{facts_.configuration.cluster, facts_.configuration.history,
+                                   facts_.node};
+  Snapshots snapshots{.thread = nullptr, .first_cut = parts.last_cut, .restored = {}, .open = {}};
+  if (const auto& newest = parts.found_snapshots.newest) {
+    snapshots.restored = newest->header.at;
+    snapshots.open = [disk = snapshot_disk_, file = newest->file,
+                      identity]() -> Result<std::unique_ptr<SnapshotSource>> {
+      auto reader = storage::SnapshotReader::open(*disk, file, identity);
+      if (!reader) return std::move(reader).error();
+      return std::unique_ptr<SnapshotSource>(
+          std::make_unique<storage::SnapshotFileSource>(*std::move(reader)));
+    };
+  }
+  snapshots_ = std::make_unique<SnapshotThread>(
+      SnapshotThread::Parts{.disk = *snapshot_disk_,
+                            .identity = identity,
+                            .log = *committed_,
+                            .base = parts.boots.feed.base,
+                            .found = std::move(parts.found_snapshots),
+                            .on_news = on_news_});
+  snapshots.thread = snapshots_.get();
+  return snapshots;
 }
 
 void Node::start_rooms() {
@@ -334,6 +370,10 @@ CoreView Node::core_view() const {
   return view;
 }
 
+std::optional<SnapshotFigures> Node::snapshot_figures() const {
+  return snapshots_ ? std::optional(snapshots_->figures()) : std::nullopt;
+}
+
 std::optional<Index> Node::applied() const {
   return apply_ ? std::optional(apply_->applied()) : std::nullopt;
 }
@@ -344,6 +384,7 @@ ServerStatus Node::status() const {
   const auto voters =
       std::count_if(facts_.configuration.members.begin(), facts_.configuration.members.end(),
                     [](const raft::Member& member) { return member.voter; });
+  const SnapshotFigures snapshots = snapshot_figures().value_or(SnapshotFigures{});
   const std::lock_guard lock(failure_mutex_);
   return {
       .name = facts_.name,
@@ -357,6 +398,8 @@ ServerStatus Node::status() const {
       .last = view.last.index,
       .durable = view.durable,
       .applied = applied(),
+      .snapshot = snapshots.newest,
+      .snapshot_failure = snapshots.failure,
       .clients = shard_figures().clients,
       .voters = static_cast<std::size_t>(voters),
       .peers_linked = peers_->linked(),

@@ -1,4 +1,5 @@
-// node.hpp: one voter with its threads: core, log, reads, peers and shards, wired together.
+// node.hpp: one voter with its threads: core, log, apply, snapshots, reads, peers and shards, wired
+// together.
 #pragma once
 
 #include <atomic>
@@ -22,6 +23,7 @@
 #include "server/read_thread.hpp"
 #include "server/rooms_thread.hpp"
 #include "server/shard.hpp"
+#include "server/snapshot_thread.hpp"
 #include "transport/seam.hpp"
 
 namespace kuilt::server {
@@ -34,7 +36,11 @@ struct NodeParts {
   std::shared_ptr<storage::Disk> disk;
   std::unique_ptr<storage::Wal> wal;
   cluster::BootBuilder::Boots boots;
-  StateMachine* state_machine = nullptr;            ///< Borrowed; null: the server has none.
+  StateMachine* state_machine = nullptr;  ///< Borrowed; null: the server has none.
+  /// Where its snapshots are; null: it takes none.
+  std::shared_ptr<storage::Disk> snapshot_disk = nullptr;
+  FoundSnapshots found_snapshots = {};
+  Index last_cut = {};                              ///< In the log, as it was found.
   std::function<void(const std::string&)> on_news;  ///< Lines for people; any thread.
   /// Makes the way to the other voters; events may come before the threads run.
   std::function<std::unique_ptr<PeerTransport>(ToNode)> connect_peers;
@@ -42,7 +48,7 @@ struct NodeParts {
 
 /// Threads: runs its own (docs/ARCHITECTURE.md). Public calls from any thread.
 /// Ownership: destruction stops everything, in the order in which nobody is left without a partner:
-/// clients, core, rooms, state machine, peers, log.
+/// clients, core, rooms, state machine and its snapshots, peers, log.
 class Node {
  public:
   /// `on_failed` is told once if the disk fails (rule 12) or the state machine throws, from the log
@@ -78,6 +84,8 @@ class Node {
   }
   /// Has a leader, is not draining, and has not stopped by itself.
   [[nodiscard]] bool is_ready() const;
+  /// Nothing, if it takes none.
+  [[nodiscard]] std::optional<SnapshotFigures> snapshot_figures() const;
   /// By the state machine; unset without one.
   [[nodiscard]] std::optional<Index> applied() const;
   [[nodiscard]] std::shared_ptr<CommittedLog> committed_log() const { return committed_; }
@@ -88,6 +96,7 @@ class Node {
   void look_at_disk();
   void fail(const Error& error, const std::string& what);
   void start_applying(NodeParts& parts);
+  [[nodiscard]] Snapshots start_snapshots(NodeParts& parts);
   void start_shards(const cluster::FeedBoot& boot);
   void start_rooms();
   [[nodiscard]] CoreDuties core_duties();
@@ -100,6 +109,7 @@ class Node {
   Facts facts_;
   std::shared_ptr<void> directory_;
   std::shared_ptr<storage::Disk> disk_;
+  std::shared_ptr<storage::Disk> snapshot_disk_;
   std::function<void(const Error&)> on_failed_;
   std::function<void(const std::string&)> on_news_;
   std::atomic<bool> draining_ = false;
@@ -117,7 +127,8 @@ class Node {
   std::shared_ptr<CommittedLog> committed_;
   std::unique_ptr<PeerTransport> peers_;
   std::vector<std::unique_ptr<Shard>> shards_;
-  std::unique_ptr<ApplyThread> apply_;  // Null without a state machine.
+  std::unique_ptr<SnapshotThread> snapshots_;  // Null if it takes none.
+  std::unique_ptr<ApplyThread> apply_;         // Null without a state machine.
   std::unique_ptr<transport::Listener> listener_;
 };
 

@@ -11,6 +11,7 @@
 #include "server/client_link.hpp"
 #include "server/founders.hpp"
 #include "server/peer_links.hpp"
+#include "server/recovered_snapshots.hpp"
 #include "storage/memory_disk.hpp"
 #include "storage/posix_directory.hpp"
 #include "storage/posix_disk.hpp"
@@ -103,17 +104,36 @@ Status write_founding(storage::Disk& disk, const storage::WalOptions& options,
 struct Recovery {
   std::unique_ptr<storage::Wal> wal;
   cluster::BootBuilder::Boots boots;
+  FoundSnapshots snapshots;
+  Index last_cut;
 };
 
+/// The folder of a server that takes snapshots; null for others. It does without, if that must be.
+std::shared_ptr<storage::Disk> open_snapshots(const storage::DataDirectory* directory,
+                                              const StateMachine* state_machine,
+                                              const NodeEvents& events) {
+  if (directory == nullptr || state_machine == nullptr) return nullptr;
+  auto disk = storage::PosixDisk::open(directory->snapshots_path());
+  if (disk) return *std::move(disk);
+  events.on_news("no snapshots are taken: " + disk.error().message());
+  return nullptr;
+}
+
+/// Reads all snapshots and then the log, which tells whether they are its own.
 Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options,
-                         const storage::Identity& identity, BootId boot) {
-  cluster::BootBuilder builder(Position{}, cluster::FeedOptions{}.checkpoint_interval);
+                         const storage::Identity& identity, BootId boot,
+                         storage::Disk* snapshot_disk, const NodeEvents& events) {
+  RecoveredSnapshots snapshots(snapshot_disk, identity, events.on_news);
+  cluster::BootBuilder builder(Position{}, cluster::FeedOptions{}.checkpoint_interval, nullptr,
+                               snapshots.candidates());
   auto opened = storage::Wal::open(disk, options, identity, Rng(random_session().low()),
                                    [&builder](const raft::Entry& entry, bool committed) {
                                      return builder.take(entry, committed);
                                    });
   if (!opened) return std::move(opened).error().within("recover the log");
   storage::Recovered& found = opened->recovered;
+  FoundSnapshots found_snapshots =
+      std::move(snapshots).judge(builder.restored(), builder.complaints());
   auto boots = std::move(builder).finish({.self = identity.node,
                                           .boot = boot,
                                           .hard = found.hard,
@@ -122,7 +142,8 @@ Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options
                                           .tail = std::move(found.tail),
                                           .commit = found.commit});
   if (!boots) return std::move(boots).error().within("recover the log");
-  return Recovery{std::move(opened->wal), *std::move(boots)};
+  const Index last_cut = boots->machine.cuts.last_cut();
+  return Recovery{std::move(opened->wal), *std::move(boots), std::move(found_snapshots), last_cut};
 }
 
 wire::Limits limits_of(const raft::Parameters& parameters) {
@@ -231,8 +252,8 @@ Result<NodeId> look_into(const ServerOptions& voter, std::optional<raft::Configu
     return std::move(status).error();
   }
   if (record || !(*directory)->identity()) return node;
-  auto recovery =
-      recover(**disk, wal_options(voter), *(*directory)->identity(), random_id<BootId>());
+  auto recovery = recover(**disk, wal_options(voter), *(*directory)->identity(),
+                          random_id<BootId>(), nullptr, {});
   if (!recovery) return std::move(recovery).error();
   record = *recovery->boots.machine.raft.configuration;
   return node;
@@ -352,7 +373,9 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, StateMachine* sta
     if (status) status = directory->bind(record->cluster, record->history);
     if (!status) return std::move(status).error().within("write the founding record");
   }
-  auto recovery = recover(**disk, wal_options(options), *directory->identity(), boot);
+  auto snapshot_disk = open_snapshots(directory.get(), state_machine, events);
+  auto recovery = recover(**disk, wal_options(options), *directory->identity(), boot,
+                          snapshot_disk.get(), events);
   if (!recovery) return std::move(recovery).error();
   const raft::Configuration& record = *recovery->boots.machine.raft.configuration;
   if (record.members.size() > 1 && !links) {
@@ -365,8 +388,9 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, StateMachine* sta
   auto connect = peers_over(record.members.size() > 1 ? links : nullptr, facts, events);
   return std::make_unique<Node>(
       NodeParts{std::move(options), std::move(facts), directory, *std::move(disk),
-                std::move(recovery->wal), std::move(recovery->boots), state_machine, events.on_news,
-                std::move(connect)},
+                std::move(recovery->wal), std::move(recovery->boots), state_machine,
+                std::move(snapshot_disk), std::move(recovery->snapshots), recovery->last_cut,
+                events.on_news, std::move(connect)},
       events.on_failed);
 }
 
@@ -414,7 +438,8 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPl
     if (!status) return std::move(status).error().within("write the founding record");
   }
   const auto boot = random_id<BootId>();
-  auto recovery = recover(*disk, wal_options(options), identity, boot);
+  auto snapshot_disk = open_snapshots(directory.get(), state_machine, events);
+  auto recovery = recover(*disk, wal_options(options), identity, boot, snapshot_disk.get(), events);
   if (!recovery) return std::move(recovery).error();
   Facts facts = facts_of(options, live, self, boot);
   const auto connect = [mesh, self](ToNode to_node) {
@@ -422,7 +447,8 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPl
   };
   return std::make_unique<Node>(
       NodeParts{std::move(options), std::move(facts), directory, disk, std::move(recovery->wal),
-                std::move(recovery->boots), state_machine, events.on_news, connect},
+                std::move(recovery->boots), state_machine, std::move(snapshot_disk),
+                std::move(recovery->snapshots), recovery->last_cut, events.on_news, connect},
       events.on_failed);
 }
 

@@ -73,9 +73,18 @@ Status same_cluster(const wire::PeerHello& self, const wire::PeerHello& other) {
   return Done{};
 }
 
+Status knows_cuts(const wire::PeerHello& other) {
+  if ((other.features & wire::peer_feature_cuts) != 0) return Done{};
+  return Error(ErrorCode::version_unsupported,
+               "the server that calls itself \"" + other.name +
+                   "\" does not know cuts for snapshots, which the log of this cluster may hold: "
+                   "run this server's version there too");
+}
+
 Result<std::uint32_t> greeting(const wire::PeerHello& self, const wire::PeerHello& other) {
   auto version = common_version(self, other);
   if (!version) return version;
+  if (const Status knows = knows_cuts(other); !knows) return knows.error();
   const Status same = same_cluster(self, other);
   if (!same) return same.error();
   return version;

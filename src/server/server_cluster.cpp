@@ -139,6 +139,8 @@ Result<ServerCluster> ServerCluster::Impl::in_process(InProcessOptions options,
     ServerOptions one;
     one.name = i < 26 ? std::string(1, static_cast<char>('a' + i)) : "n" + std::to_string(i);
     one.data = options.directory.empty() ? "" : options.directory + "/" + one.name;
+    one.snapshot_after_bytes = options.snapshot_after_bytes;
+    one.snapshot_after_entries = options.snapshot_after_entries;
     one.segment_bytes = options.directory.empty() ? std::uint64_t{4} << 20 : one.segment_bytes;
     one.shards = 1;
     auto listen = server::with_real_port("127.0.0.1:0");

@@ -13,15 +13,41 @@ constexpr std::size_t round_bytes_max = 2000;
 
 }  // namespace
 
-Applying::Applying(Scene& scene, const cluster::FeedBoot& boot, ApplyingOwner owner)
+Applying::Applying(Scene& scene, const cluster::FeedBoot& boot, ApplyingOwner owner,
+                   ApplyingSnapshots snapshots)
     : scene_(scene),
       owner_(std::move(owner)),
+      snapshots_(std::move(snapshots)),
       tail_(boot.base, boot.terms, boot.digests.through()),
       machine_(scene.machines.make()),
       applied_(boot.base.index),
       told_(applied_) {
   tail_.keep(scene_.plan.feed.ring_bytes_max);
+  if (snapshots_.restored) restore();
   come_back();
+}
+
+void Applying::restore() {
+  const Position cut = *snapshots_.restored;
+  auto source = snapshots_.open();
+  const auto through =
+      source ? cluster::restore(*machine_, **source, cut) : Result<Index>(source.error());
+  if (!through) {
+    machine_.reset();
+    return scene_.invariants.complain("on " + owner_.name + ", " + through.error().message());
+  }
+  applied_ = *through;
+  scene_.coverage.count("restarts from a snapshot");
+  scene_.invariants.complain(scene_.oracle.restored(owner_.name, cut.index, *machine_));
+}
+
+// What is thrown or refused costs this snapshot, as on a real server.
+void Applying::meet_cut(Position cut) {
+  if (!machine_ || snapshots_.writes == nullptr || cut.index < snapshots_.first_cut) return;
+  if (!snapshots_.writes->is_free()) return scene_.coverage.count("cuts passed over");
+  auto writer = cluster::freeze(*machine_);
+  if (!writer) return snapshots_.writes->given_up();
+  if (*writer) snapshots_.writes->write(cut, *std::move(writer));
 }
 
 void Applying::publish(const cluster::CommittedBatch& batch) {
@@ -74,6 +100,7 @@ void Applying::apply(const std::vector<raft::Entry>& entries) {
     applied_ = entry.at.index;
     const auto command = cluster::log_entry_of(entry);
     if (*command && machine_) apply_command(**command);
+    if (entry.kind == raft::EntryKind::cut) meet_cut(entry.at);
   }
   come_back();
 }

@@ -12,6 +12,7 @@
 #include "cluster/committed_tail.hpp"
 #include "cluster/feed.hpp"
 #include "sim/scene.hpp"
+#include "sim/snapshotting.hpp"
 
 namespace kuilt::sim {
 
@@ -24,18 +25,32 @@ struct ApplyingOwner {
   using ReadDone = std::function<void(Result<std::vector<raft::Entry>>)>;
   std::function<void(Index first, Index last, std::size_t bytes_max, ReadDone)> read;
 };
+/// What it has to do with snapshots.
+struct ApplyingSnapshots {
+  Snapshotting* writes = nullptr;  ///< Null: none are taken.
+  Index first_cut{};               ///< Cuts before this one are passed over.
+  std::optional<Position> restored{};
+  std::function<Result<std::unique_ptr<SnapshotSource>>()> open{};
+};
 
 class Applying {
  public:
   /// Pre: the scene has state machines.
-  Applying(Scene& scene, const cluster::FeedBoot& boot, ApplyingOwner owner);
+  Applying(Scene& scene, const cluster::FeedBoot& boot, ApplyingOwner owner,
+           ApplyingSnapshots snapshots);
 
   void publish(const cluster::CommittedBatch& batch);
   void ask(const std::vector<cluster::AdmissionQuestion>& questions);
+  /// Of what is read from the disk, that which is committed.
+  [[nodiscard]] std::vector<raft::Entry> admit(Index first, std::vector<raft::Entry> read) const {
+    return tail_.admit(first, std::move(read));
+  }
   /// The machine has taken in the last Applied.
   void taken();
 
  private:
+  void restore();
+  void meet_cut(Position cut);
   void come_back();
   void go_on();
   void apply_some();
@@ -47,6 +62,7 @@ class Applying {
 
   Scene& scene_;
   const ApplyingOwner owner_;
+  const ApplyingSnapshots snapshots_;
   cluster::CommittedTail tail_;
   std::unique_ptr<kuilt::StateMachine> machine_;  // Null once it threw.
   Index applied_;

@@ -17,6 +17,7 @@ void count(Coverage& coverage, const cluster::Counters& counters) {
   coverage.count("hand-overs given back", counters.transfers_given_back);
   coverage.count("appended", counters.appended);
   coverage.count("refused as busy", counters.refused_busy);
+  coverage.count("cuts", counters.cuts);
   coverage.count("admission questions", counters.asked);
   coverage.count("not admitted", counters.not_admitted);
   coverage.count("reads confirmed by a leader", counters.reads_led);

@@ -34,6 +34,7 @@ Status SimDisk::perform(const storage::DiskOp& op) {
         const auto file = files_.find(sync.file);
         if (file == files_.end()) return no_such_file(sync.file);
         file->second.synced.clear();
+        file->second.synced_bytes.reset();
         ++syncs_;
         return Done{};
       },
@@ -48,6 +49,8 @@ Status SimDisk::perform(const storage::DiskOp& op) {
         if (file.mapped().name_synced) removed_.insert(std::move(file));
         return Done{};
       },
+      [&](const storage::Append& more) { return append(more, everything); },
+      [&](const storage::RenameFile& rename_op) { return rename(rename_op); },
   };
   return std::visit(on_op, op);
 }
@@ -87,6 +90,17 @@ void SimDisk::interrupt(const storage::DiskOp& op) {
           (void)ignored;
         }
       },
+      [&](const storage::Append& more) {
+        std::size_t bytes = 0;
+        for (const Bytes& piece : more.data) bytes += piece.size();
+        const Status ignored = append(more, rng_.below(bytes / block_bytes + 2));
+        (void)ignored;
+      },
+      [&](const storage::RenameFile& rename_op) {
+        if (!rng_.chance(50)) return;
+        const Status ignored = rename(rename_op);
+        (void)ignored;
+      },
   };
   const auto left = std::exchange(operations_left_, std::nullopt);
   std::visit(on_op, op);
@@ -114,6 +128,8 @@ void SimDisk::forget_unsynced() {
       file.cached.replace(block * block_bytes, content.size(), content);
     }
     file.synced.clear();
+    if (file.synced_bytes) file.cached.resize(*file.synced_bytes);
+    file.synced_bytes.reset();
   }
 }
 
@@ -124,7 +140,34 @@ std::size_t SimDisk::unsynced_blocks() const {
 }
 
 void SimDisk::create(const storage::CreateZeroed& op) {
-  files_.insert_or_assign(op.file, File{std::string(op.bytes, '\0'), {}, false});
+  files_.insert_or_assign(op.file, File{std::string(op.bytes, '\0'), {}, {}, false});
+}
+
+// What it grows by is zeros until the disk has the blocks, or not there at all.
+Status SimDisk::append(const storage::Append& op, std::size_t blocks_max) {
+  const auto found = files_.find(op.file);
+  if (found == files_.end()) return no_such_file(op.file);
+  File& file = found->second;
+  if (!file.synced_bytes) file.synced_bytes = file.cached.size();
+  storage::WriteAt written{op.file, file.cached.size(), op.data};
+  std::size_t bytes = 0;
+  for (const Bytes& piece : op.data) bytes += piece.size();
+  if (blocks_max <= everything / block_bytes) bytes = std::min(bytes, blocks_max * block_bytes);
+  file.cached.resize(file.cached.size() + bytes, '\0');
+  return write(written, blocks_max);
+}
+
+Status SimDisk::rename(const storage::RenameFile& op) {
+  auto file = files_.extract(op.from);
+  if (file.empty()) return no_such_file(op.from);
+  if (file.mapped().name_synced) removed_.insert_or_assign(op.from, file.mapped());
+  const auto replaced = files_.find(op.to);
+  if (replaced != files_.end() && replaced->second.name_synced) {
+    removed_.insert_or_assign(op.to, replaced->second);
+  }
+  file.mapped().name_synced = false;
+  files_.insert_or_assign(op.to, std::move(file.mapped()));
+  return Done{};
 }
 
 Status SimDisk::write(const storage::WriteAt& op, std::size_t blocks_max) {
@@ -166,6 +209,11 @@ void SimDisk::settle(File& file) {
     }  // Else: as it was to be.
   }
   file.synced.clear();
+  if (file.synced_bytes && rng_.chance(50)) {
+    const std::size_t grown = file.cached.size() - *file.synced_bytes;
+    file.cached.resize(*file.synced_bytes + rng_.below(grown + 1));
+  }
+  file.synced_bytes.reset();
 }
 
 std::string SimDisk::garbage() {

@@ -47,12 +47,15 @@ class SimDisk final : public storage::Disk {
   using Block = std::string;
   struct File {
     std::string cached;
-    std::map<std::uint64_t, Block> synced;  ///< Of each block written since: what is on the disk.
+    std::map<std::uint64_t, Block> synced;    ///< Of each block written since: what is on the disk.
+    std::optional<std::size_t> synced_bytes;  ///< Of a file that has grown since: its size there.
     bool name_synced = false;
   };
 
   void create(const storage::CreateZeroed& op);
   Status write(const storage::WriteAt& op, std::size_t blocks_max);
+  Status append(const storage::Append& op, std::size_t blocks_max);
+  Status rename(const storage::RenameFile& op);
   void write_piece(File& file, std::uint64_t offset, std::string_view data);
   void settle(File& file);
   [[nodiscard]] std::string garbage();

@@ -84,6 +84,18 @@ Violation Oracle::applied(std::string_view server, const LogEntry& entry, const 
          expected->second.excerpt + " on one that was never restarted nor asked to admit";
 }
 
+Violation Oracle::restored(std::string_view server, Index cut,
+                           const kuilt::StateMachine& machine) const {
+  const auto after = applied_.upper_bound(cut);
+  if (!show_ || after == applied_.begin()) return std::nullopt;
+  const Applied& expected = std::prev(after)->second;
+  const std::string state = shown(machine);
+  if (wire::chain(0, state) == expected.state) return std::nullopt;
+  return "state machines differ: restored at index " + std::to_string(cut.value()) + " on " +
+         std::string(server) + " the state is " + excerpt_of(state) + ", but " + expected.excerpt +
+         " on one that was never restarted";
+}
+
 Position Oracle::last() const { return items_.empty() ? base_ : items_.back().at; }
 
 Index Oracle::last_committed_before(Term term) const {

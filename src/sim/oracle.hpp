@@ -81,6 +81,8 @@ class Oracle {
   /// A server's state machine has applied this committed command, of which it saw the body.
   Violation applied(std::string_view server, const LogEntry& entry, const Bytes& result,
                     const kuilt::StateMachine& machine) const;
+  /// A server's state machine begins with a snapshot of all through this cut.
+  Violation restored(std::string_view server, Index cut, const kuilt::StateMachine& machine) const;
   /// The state as text; empty if nobody said how to show it.
   [[nodiscard]] std::string shown(const kuilt::StateMachine& machine) const {
     return show_ ? show_(machine) : std::string();

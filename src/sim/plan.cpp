@@ -127,6 +127,15 @@ void draw_transfers(Rng rng, Plan& plan) {
   plan.transfers_seed = rng.next();
 }
 
+void draw_snapshots(Rng rng, Plan& plan) {
+  plan.snapshots = plan.machine.applies && rng.chance(50);
+  plan.snapshots_seed = rng.next();
+  if (!plan.snapshots) return;
+  plan.machine.cuts.entries = one_of(rng, {3U, 10U, 40U});
+  if (rng.chance(30)) plan.machine.cuts.bytes = one_of(rng, {1000U, 20'000U});
+  if (rng.chance(40)) plan.snapshot_trouble_percent = 5 + rng.below(40);
+}
+
 void draw_rooms(Rng rng, Plan& plan) {
   plan.rooms = rng.chance(35);
   plan.rooms_seed = rng.next();

@@ -87,7 +87,10 @@ struct Plan {
   storage::WalOptions wal;
   Duration apply_delay_max{};    ///< Of a state machine, if there is one, between two rounds.
   Duration publish_delay_max{};  ///< From the core to the shard that feeds.
-  bool rooms = false;            ///< Clients come to rooms, talk there and go.
+  bool snapshots = false;        ///< Servers take them; the policy is `machine.cuts`.
+  std::uint64_t snapshots_seed = 0;
+  std::uint64_t snapshot_trouble_percent = 0;  ///< So many freezes, and writers, throw.
+  bool rooms = false;                          ///< Clients come to rooms, talk there and go.
   std::uint64_t rooms_seed = 0;
   std::uint64_t transfers_seed = 0;
   cluster::RoomOptions room_options;
@@ -101,6 +104,9 @@ inline constexpr std::size_t command_bytes_usual = 4096;
                              std::size_t command_bytes_max = command_bytes_usual);
 /// When the lead is to be handed over, from a source of its own, as for rooms.
 void draw_transfers(Rng rng, Plan& plan);
+/// Whether and when snapshots are taken, from a source of its own: as for rooms. Pre: `machine` is
+/// drawn.
+void draw_snapshots(Rng rng, Plan& plan);
 /// What goes on in rooms, from a source of its own: a run without them is what it was before.
 void draw_rooms(Rng rng, Plan& plan);
 

@@ -10,6 +10,8 @@ namespace {
 // Makes the source of what goes on in rooms from that of the rest.
 constexpr std::uint64_t rooms_salt = 0x726f6f6d73;
 constexpr std::uint64_t transfers_salt = 0x6c656164;
+// And that of snapshots.
+constexpr std::uint64_t snapshots_salt = 0x736e617073;
 
 const World* current_run = nullptr;
 
@@ -18,12 +20,17 @@ Setup draw_setup(const RunOptions& options, Rng& rng) {
   setup.plan = draw_plan(rng, options.quick);
   draw_rooms(Rng(options.seed ^ rooms_salt), setup.plan);
   draw_transfers(Rng(options.seed ^ transfers_salt), setup.plan);
+  draw_snapshots(Rng(options.seed ^ snapshots_salt), setup.plan);
   setup.make_program = [](Client& client, Rng own) {
     return std::make_unique<DrawnProgram>(client, own);
   };
   if (setup.plan.machine.applies) {
-    setup.machines.make = [own = Rng(rng.next())]() mutable {
-      return std::make_unique<DigestMachine>(Rng(own.next()));
+    setup.machines.make = [own = Rng(rng.next()),
+                           trouble = setup.plan.snapshot_trouble_percent]() mutable {
+      return std::make_unique<DigestMachine>(Rng(own.next()), trouble);
+    };
+    setup.machines.show = [](const kuilt::StateMachine& machine) {
+      return dynamic_cast<const DigestMachine&>(machine).text();
     };
   }
   if (setup.plan.machine.admits) {

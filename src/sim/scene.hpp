@@ -13,6 +13,7 @@
 #include "sim/oracle.hpp"
 #include "sim/plan.hpp"
 #include "sim/room_oracle.hpp"
+#include "sim/snapshot_oracle.hpp"
 #include "sim/state_machine.hpp"
 #include "sim/trace.hpp"
 
@@ -27,6 +28,7 @@ struct Scene {
   Links& links;
   Oracle& oracle;
   RoomOracle& rooms;
+  SnapshotOracle& snapshots;
   Invariants& invariants;
   Coverage& coverage;
   bool healed = false;

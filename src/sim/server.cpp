@@ -5,6 +5,7 @@
 
 #include "kuilt/detail/overloaded.hpp"
 #include "sim/counters.hpp"
+#include "storage/snapshot_streams.hpp"
 
 namespace kuilt::sim {
 namespace {
@@ -20,6 +21,7 @@ constexpr Duration heartbeat_interval = milliseconds(500);
 constexpr Duration leaderless_after = seconds(1);
 constexpr Duration own_read_interval_max = milliseconds(500);
 // An Instant beyond any run: "never".
+constexpr std::size_t snapshot_read_bytes = 3000;  // Small, so that a run has many.
 constexpr Duration never_after = std::chrono::hours(24);
 
 }  // namespace
@@ -50,6 +52,7 @@ Server::Server(Scene& scene, ServerNumber number, raft::Configuration configurat
       id_(NodeId::named(name_of_server(number))),
       rng_(rng),
       disk_(Rng(rng_.next())),
+      snapshot_disk_(Rng(scene.plan.snapshots_seed + number)),
       peer_news_at_(configuration_.members.size()) {}
 
 // Runs the action in this process, if it lives then; later, if it is paused then.
@@ -92,6 +95,9 @@ void Server::carry_out(cluster::Output output) {
     const Term term = process_->machine.raft().term();
     scene_.invariants.committed(number_, *output.committed,
                                 leads() ? std::optional(term) : std::nullopt);
+    for (const raft::Entry& entry : output.committed->entries) {
+      scene_.invariants.complain(scene_.snapshots.committed(entry));
+    }
     publish(output.committed);
     if (process_->applying) process_->applying->publish(*output.committed);
   }
@@ -251,7 +257,37 @@ void Server::publish(const std::shared_ptr<const cluster::CommittedBatch>& batch
   when_awake(process_->published_at, [this, batch] { process_->front.publish(batch); });
 }
 
-void Server::start_applying(const cluster::FeedBoot& boot) {
+ApplyingSnapshots Server::start_snapshots(const cluster::FeedBoot& boot,
+                                          const FoundSnapshots& found) {
+  if (!scene_.plan.snapshots) return {};
+  const auto after = [this](const storage::DiskOp& op, std::function<void()> action) {
+    when_awake(scene_.now() + latency_of(op), std::move(action));
+  };
+  const auto later = [this](std::function<void()> action) {
+    when_awake(scene_.now() + up_to(rng_, read_delay_max), std::move(action));
+  };
+  const auto read_durable = [this](Index before, Index last) -> Result<std::vector<raft::Entry>> {
+    auto entries = process_->wal->reader()->read(disk_, before.next(), last, snapshot_read_bytes);
+    if (!entries) return std::vector<raft::Entry>();  // Not on the disk yet.
+    return process_->applying->admit(before.next(), *std::move(entries));
+  };
+  const std::uint64_t seed = scene_.plan.snapshots_seed + (number_ << 16) + incarnation_;
+  process_->snapshotting = std::make_unique<Snapshotting>(
+      scene_, snapshot_disk_, Rng(seed),
+      SnapshottingOwner{name_of_server(number_), identity(), boot.base, after, later, read_durable},
+      found.newest);
+  ApplyingSnapshots snapshots{process_->snapshotting.get(), found.last_cut, found.restored, {}};
+  if (!found.restored) return snapshots;
+  snapshots.open = [this, file = *found.newest]() -> Result<std::unique_ptr<SnapshotSource>> {
+    auto reader = storage::SnapshotReader::open(snapshot_disk_, file, identity());
+    if (!reader) return std::move(reader).error();
+    return std::unique_ptr<SnapshotSource>(
+        std::make_unique<storage::SnapshotFileSource>(*std::move(reader)));
+  };
+  return snapshots;
+}
+
+void Server::start_applying(const cluster::FeedBoot& boot, const FoundSnapshots& found) {
   if (!scene_.plan.machine.applies) return;
   const auto later = [this](std::function<void()> action) {
     when_awake(scene_.now() + up_to(rng_, scene_.plan.apply_delay_max), std::move(action));
@@ -262,7 +298,8 @@ void Server::start_applying(const cluster::FeedBoot& boot) {
                     [this](cluster::Input input) { submit(std::move(input)); }, later,
                     [this](Index first, Index last, std::size_t bytes_max, ReadDone done) {
                       read(first, last, bytes_max, std::move(done));
-                    }});
+                    }},
+      start_snapshots(boot, found));
 }
 
 void Server::heartbeat() {

@@ -19,6 +19,7 @@
 #include "sim/disk.hpp"
 #include "sim/front.hpp"
 #include "sim/scene.hpp"
+#include "sim/snapshotting.hpp"
 #include "storage/wal.hpp"
 
 namespace kuilt::sim {
@@ -71,7 +72,8 @@ class Server final : public LinkEnd, private FrontOwner {
     cluster::Machine machine;
     Front front;
     cluster::RoomHub rooms;
-    std::unique_ptr<Applying> applying;  // Null without a state machine.
+    std::unique_ptr<Snapshotting> snapshotting;  // Null if no snapshots are taken.
+    std::unique_ptr<Applying> applying;          // Null without a state machine.
     Alarm machine_alarm;
     Alarm front_alarm;
     Alarm rooms_alarm;
@@ -101,7 +103,15 @@ class Server final : public LinkEnd, private FrontOwner {
   void read(Index first, Index last, std::size_t bytes_max, ReadDone done);
   void answer_load(const raft::NeedEntries& wanted);
   void publish(const std::shared_ptr<const cluster::CommittedBatch>& batch);
-  void start_applying(const cluster::FeedBoot& boot);
+  /// What a recovery found of snapshots.
+  struct FoundSnapshots {
+    std::optional<storage::FileInfo> newest;
+    std::optional<Position> restored;
+    Index last_cut;
+  };
+  void start_applying(const cluster::FeedBoot& boot, const FoundSnapshots& found);
+  [[nodiscard]] ApplyingSnapshots start_snapshots(const cluster::FeedBoot& boot,
+                                                  const FoundSnapshots& found);
   void heartbeat();
   void read_own();
   void check_read(const wire::BarrierAnswer& answer);
@@ -113,6 +123,9 @@ class Server final : public LinkEnd, private FrontOwner {
   void recover();
   void recovery_failed(const Error& error);
   void check_durable_again();
+  [[nodiscard]] storage::SnapshotSurvey survey_snapshots();
+  [[nodiscard]] FoundSnapshots judge(const storage::SnapshotSurvey& survey,
+                                     const cluster::BootBuilder& builder);
   void write_on();
   void begin(storage::Batch batch);
   void run_op();
@@ -139,6 +152,7 @@ class Server final : public LinkEnd, private FrontOwner {
   const NodeId id_;
   Rng rng_;
   SimDisk disk_;
+  SimDisk snapshot_disk_;
   std::vector<Server*> peers_;
   std::uint64_t incarnation_ = 0;
   std::uint64_t transfers_ = 0;

@@ -54,7 +54,13 @@ void Server::recover() {
     disk_.fail_after(rng_.below(operations_of_a_recovery));
   }
   std::vector<raft::Entry> entries;
-  cluster::BootBuilder builder(scene_.plan.base, scene_.plan.feed.checkpoint_interval);
+  const storage::SnapshotSurvey survey = survey_snapshots();
+  std::vector<cluster::BootSnapshot> candidates;
+  for (const storage::SnapshotFile& one : survey.sound) {
+    candidates.push_back({one.header.at, one.state});
+  }
+  cluster::BootBuilder builder(scene_.plan.base, scene_.plan.feed.checkpoint_interval, nullptr,
+                               candidates);
   auto opened = storage::Wal::open(disk_, scene_.plan.wal, identity(), Rng(rng_.next()),
                                    [&](const raft::Entry& entry, bool committed) {
                                      entries.push_back(entry);
@@ -66,8 +72,11 @@ void Server::recover() {
   scene_.note("s{} recovers a log through {}, committed through {}, torn bytes {}",
               {number_, found.last.value(), found.commit.value(), found.dropped_bytes});
   if (found.dropped_bytes > 0) scene_.coverage.count("torn tails");
-  scene_.invariants.booted(number_, found.hard, entries, found.commit);
+  const Index proven = builder.proven(found.commit);
+  if (proven > found.commit) scene_.coverage.count("commits that only a snapshot proves");
+  scene_.invariants.booted(number_, found.hard, entries, proven);
   check_durable_again();
+  FoundSnapshots snapshots = judge(survey, builder);
 
   clock_offset_ = up_to(rng_, clock_offset_max);
   auto boots = std::move(builder).finish({.self = id_,
@@ -78,12 +87,13 @@ void Server::recover() {
                                           .tail = std::move(found.tail),
                                           .commit = found.commit});
   if (!boots) return complain("a recovered log boots: " + boots.error().message());
+  snapshots.last_cut = boots->machine.cuts.last_cut();
   cluster::Machine machine(scene_.plan.machine, std::move(boots->machine), rng_.next(),
                            local_now());
   process_ =
       std::make_unique<Process>(std::move(opened->wal), std::move(machine), scene_.plan,
                                 boots->feed, new_rooms(), static_cast<FrontOwner&>(*this), *this);
-  start_applying(boots->feed);
+  start_applying(boots->feed, snapshots);
   submit(cluster::Tick{});
   heartbeat();
   read_own();
@@ -95,8 +105,42 @@ void Server::recovery_failed(const Error& error) {
   scene_.note("s{} is killed while it recovers", {number_});
   scene_.coverage.count("interrupted recoveries");
   disk_.heal();
-  if (rng_.chance(50)) disk_.cut_power();
+  if (rng_.chance(50)) {
+    disk_.cut_power();
+    snapshot_disk_.cut_power();
+  }
   start();
+}
+
+// Nothing here damages a file that has its name, so none may be damaged.
+storage::SnapshotSurvey Server::survey_snapshots() {
+  if (!scene_.plan.snapshots) return {};
+  auto survey = storage::survey_snapshots(snapshot_disk_, identity());
+  if (!survey) {
+    complain(survey.error().message());
+    return {};
+  }
+  for (const storage::DamagedSnapshot& damaged : survey->damaged) {
+    complain("a snapshot has its name when all of it is durable: " + damaged.why.message());
+  }
+  const auto files = snapshot_disk_.list();
+  for (const storage::FileInfo& file : *files) {
+    if (storage::is_unfinished_snapshot(file.name)) {
+      scene_.coverage.count("snapshots that were cut short");
+    }
+  }
+  return *std::move(survey);
+}
+
+Server::FoundSnapshots Server::judge(const storage::SnapshotSurvey& survey,
+                                     const cluster::BootBuilder& builder) {
+  for (const std::string& complaint : builder.complaints()) complain(complaint);
+  if (survey.sound.empty()) return {};
+  const storage::SnapshotFile& newest = survey.sound.front();
+  if (builder.restored() != newest.header.at) {
+    complain("the cut of a snapshot is in the log that is durable on its server");
+  }
+  return {newest.file, builder.restored(), {}};
 }
 
 // What was recovered must survive a power cut that comes right now (rule 10).
@@ -173,6 +217,8 @@ Duration Server::latency_of(const storage::DiskOp& op) {
       [&](const storage::SyncData&) { return weather.sync_max; },
       [&](const storage::SyncDirectory&) { return weather.sync_max; },
       [&](const storage::RemoveFile&) { return weather.write_max; },
+      [&](const storage::Append&) { return weather.write_max; },
+      [&](const storage::RenameFile&) { return weather.write_max; },
   };
   return up_to(rng_, std::visit(on_op, op));
 }
@@ -196,7 +242,11 @@ void Server::die(bool power) {
   if (batch && process_->next_op < batch->ops.size()) {
     disk_.interrupt(batch->ops.at(process_->next_op));
   }
-  if (power) disk_.cut_power();
+  if (process_->snapshotting) process_->snapshotting->interrupt();
+  if (power) {
+    disk_.cut_power();
+    snapshot_disk_.cut_power();
+  }
   settle_counters();
   process_.reset();
   ++incarnation_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "kuilt/detail/rng.hpp"
@@ -34,7 +35,9 @@ enum class Admittance : std::uint8_t { always, at_times, never };
 /// that was left out, applied twice or at another place shows in all that follow.
 class DigestMachine final : public kuilt::StateMachine {
  public:
-  explicit DigestMachine(Rng rng) : rng_(rng) {}
+  /// So many freezes fail, in one of three ways.
+  explicit DigestMachine(Rng rng, std::uint64_t trouble_percent = 0)
+      : rng_(rng), trouble_percent_(trouble_percent) {}
 
   Bytes apply(const LogEntry& entry) override {
     state_ = wire::chain(state_, entry.command);
@@ -47,11 +50,30 @@ class DigestMachine final : public kuilt::StateMachine {
     if (refuses) return Error(ErrorCode::not_admitted, "not this");
     return Done{};
   }
+  [[nodiscard]] std::string text() const { return std::to_string(state_); }
+  SnapshotWriter freeze() override {
+    const bool fails = rng_.chance(trouble_percent_);
+    const std::uint64_t how = rng_.below(3);
+    if (fails && how == 0) throw std::runtime_error("cannot freeze");
+    return [frozen = std::to_string(state_), fails, how](SnapshotSink& sink) -> Status {
+      if (fails && how == 1) throw std::runtime_error("cannot write");
+      if (fails) return Error(ErrorCode::io, "will not write");
+      return sink.write(frozen);
+    };
+  }
+  Status restore(SnapshotSource& source) override {
+    const auto frozen = source.read(max_digits);
+    if (!frozen) return Error(frozen.error());
+    state_ = std::stoull(std::string(frozen->text()));
+    return Done{};
+  }
 
  private:
+  static constexpr std::size_t max_digits = 20;
   static constexpr std::uint64_t refusal_percent = 40;  // Of what is admitted at times.
 
   Rng rng_;
+  std::uint64_t trouble_percent_;
   std::uint64_t state_ = 0;
 };
 

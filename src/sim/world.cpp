@@ -47,9 +47,10 @@ World::World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener)
       peers_(plan_.peers, Rng(rng_.next())),
       links_(agenda_, Rng(rng_.next())),
       oracle_(plan_.base, setup_.machines),
+      snapshots_(plan_.base),
       invariants_(ids_of_servers(plan_.servers), plan_.base, oracle_),
-      scene_{plan_,   setup_.machines, agenda_,     trace_,    peers_, links_,
-             oracle_, rooms_,          invariants_, coverage_, false},
+      scene_{plan_,   setup_.machines, agenda_,    trace_,      peers_,    links_,
+             oracle_, rooms_,          snapshots_, invariants_, coverage_, false},
       left_down_(plan_.servers) {
   if (setup_.may_be_in_a_log) {
     invariants_.admit_only(
@@ -86,6 +87,7 @@ void World::found() {
   const raft::Entry founding = wire::encode_configuration(at, LogTime(), configuration);
   for (const auto& server : servers_) server->found(founding);
   invariants_.complain(oracle_.commit(founding, invariants_.log_of(0).last_chain(), at.term));
+  invariants_.complain(snapshots_.committed(founding));
 }
 
 void World::run_until(Instant end) {

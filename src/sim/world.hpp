@@ -71,6 +71,7 @@ class World {
   Links links_;
   Oracle oracle_;
   RoomOracle rooms_;
+  SnapshotOracle snapshots_;
   Invariants invariants_;
   Scene scene_;
   std::vector<std::unique_ptr<Server>> servers_;

@@ -12,7 +12,7 @@
 
 namespace kuilt::storage {
 
-/// A file of the log directory, by name. No path: a log owns one flat directory.
+/// A file of a directory, by name. No path: the log owns one flat directory, the snapshots another.
 using FileName = std::string;
 
 /// Makes a file of `bytes` zeros and syncs it, in place of any other of that name. Whole or not at
@@ -34,19 +34,31 @@ struct SyncDirectory {};
 struct RemoveFile {
   FileName file;
 };
-using DiskOp = std::variant<CreateZeroed, WriteAt, SyncData, SyncDirectory, RemoveFile>;
+/// Puts `data` behind the end of an existing file, which grows. Not durable before SyncData.
+struct Append {
+  FileName file;
+  std::vector<Bytes> data;
+};
+/// Gives a file another name, in place of any other of that name. Durable after the next
+/// SyncDirectory; until then a crash leaves either name.
+struct RenameFile {
+  FileName from;
+  FileName to;
+};
+using DiskOp =
+    std::variant<CreateZeroed, WriteAt, SyncData, SyncDirectory, RemoveFile, Append, RenameFile>;
 
 struct FileInfo {
   FileName name;
   std::uint64_t bytes = 0;
 };
 
-/// What the log needs of a file system.
+/// What log and snapshots need of a file system.
 ///
 /// Threads: `perform` from one thread, but for the making of a file that nobody uses yet; `read`
 /// and `list` from any.
 /// Failure: after a failed WriteAt or SyncData on a file, neither is ever called on it again
-/// (rule 12): the kernel may have marked the lost pages clean.
+/// (rule 12): the kernel may have marked the lost pages clean. It may be removed, no more.
 class Disk {
  public:
   virtual ~Disk() = default;

@@ -201,7 +201,7 @@ Result<CheckedRecord> decode_record_header(BytesView bytes, SegmentId segment,
   placed.what.at = in.position();
   placed.what.checksum = in.u64();
   found.checksum = in.u64();
-  const bool known_entry = placed.type == RecordType::entry && kind >= 1 && kind <= 3;
+  const bool known_entry = placed.type == RecordType::entry && kind >= 1 && kind <= 4;
   const bool known_truncation = placed.type == RecordType::truncation && placed.bytes == 0;
   if (!known_entry && !known_truncation) {
     return Error(ErrorCode::unsupported_format,

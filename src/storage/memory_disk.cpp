@@ -40,6 +40,18 @@ Status MemoryDisk::perform(const DiskOp& op) {
       [&](const RemoveFile& remove) -> Status {
         return files_.erase(remove.file) > 0 ? Status(Done{}) : Status(no_file(remove.file));
       },
+      [&](const Append& more) -> Status {
+        std::string* const file = contents(more.file);
+        if (file == nullptr) return no_file(more.file);
+        for (const Bytes& piece : more.data) file->append(piece.text());
+        return Done{};
+      },
+      [&](const RenameFile& rename) -> Status {
+        auto file = files_.extract(rename.from);
+        if (file.empty()) return no_file(rename.from);
+        files_.insert_or_assign(rename.to, std::move(file.mapped()));
+        return Done{};
+      },
   };
   return std::visit(carry_out, op);
 }

@@ -137,6 +137,8 @@ std::optional<Identity> DataDirectory::identity() const {
 
 std::string DataDirectory::log_path() const { return impl_->path + "/log"; }
 
+std::string DataDirectory::snapshots_path() const { return impl_->path + "/snapshots"; }
+
 Status DataDirectory::mint(NodeId node) {
   KUILT_CHECK(impl_->identity.node.is_none() && !node.is_none());
   return impl_->store({ClusterId(), HistoryId(), node});

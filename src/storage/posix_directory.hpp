@@ -16,7 +16,8 @@ namespace kuilt::storage {
 /// anybody hears of it), bound (to a cluster and a history, once the founding record is agreed on).
 /// Wal::create comes before `bind`: a bound directory without a log has lost it.
 ///
-/// Threads: one caller at a time. Layout: `lock`, `identity`, and `log/` for the segments.
+/// Threads: one caller at a time. Layout: `lock`, `identity`, `log/` for the segments, and
+/// `snapshots/`.
 class DataDirectory {
  public:
   /// Makes the directory if need be, and locks it.
@@ -30,6 +31,7 @@ class DataDirectory {
   /// Set once the directory is bound.
   [[nodiscard]] std::optional<Identity> identity() const;
   [[nodiscard]] std::string log_path() const;
+  [[nodiscard]] std::string snapshots_path() const;
 
   /// Makes `node` the id of this directory, durably. Pre: it has none; `node` is random.
   Status mint(NodeId node);

@@ -68,9 +68,9 @@ std::vector<iovec> vectors_of(const std::vector<Bytes>& data) {
 }
 
 // One pwritev as a rule; more when the system takes less at once.
-Status write_all(const File& file, const std::string& path, const WriteAt& write) {
-  std::vector<iovec> vectors = vectors_of(write.data);
-  std::uint64_t offset = write.offset;
+Status write_all(const File& file, const std::string& path, const std::vector<Bytes>& data,
+                 std::uint64_t offset) {
+  std::vector<iovec> vectors = vectors_of(data);
   for (std::size_t first = 0; first < vectors.size();) {
     const int count = static_cast<int>(std::min<std::size_t>(vectors.size() - first, IOV_MAX));
     const ssize_t result =
@@ -123,6 +123,8 @@ struct PosixDisk::Impl {
   Status write(const WriteAt& op);
   Status sync(const SyncData& op);
   Status remove(const RemoveFile& op);
+  Status append(const Append& op);
+  Status rename(const RenameFile& op);
   Status remove_unfinished();
 
   const std::string directory;
@@ -165,7 +167,7 @@ Status PosixDisk::Impl::create(const CreateZeroed& op) {
 Status PosixDisk::Impl::write(const WriteAt& op) {
   const auto file = writable(op.file);
   if (!file) return Error(file.error());
-  return poison_unless(op.file, write_all(**file, path_of(op.file), op));
+  return poison_unless(op.file, write_all(**file, path_of(op.file), op.data, op.offset));
 }
 
 Status PosixDisk::Impl::sync(const SyncData& op) {
@@ -177,11 +179,32 @@ Status PosixDisk::Impl::sync(const SyncData& op) {
   return poison_unless(op.file, status);
 }
 
+// A file whose write failed may go: whatever has its name after that is another one.
 Status PosixDisk::Impl::remove(const RemoveFile& op) {
-  if (is_poisoned(op.file)) return poisoned_error(op.file);
   forget(op.file);
-  if (::unlink(path_of(op.file).c_str()) == 0) return Done{};
-  return system_error("remove " + path_of(op.file));
+  if (::unlink(path_of(op.file).c_str()) != 0) return system_error("remove " + path_of(op.file));
+  const std::lock_guard lock(mutex);
+  poisoned.erase(op.file);
+  return Done{};
+}
+
+Status PosixDisk::Impl::append(const Append& op) {
+  const auto file = writable(op.file);
+  if (!file) return Error(file.error());
+  const std::string path = path_of(op.file);
+  struct stat info{};
+  if (::fstat((*file)->get(), &info) != 0) return system_error("look at " + path);
+  const auto end = static_cast<std::uint64_t>(info.st_size);
+  return poison_unless(op.file, write_all(**file, path, op.data, end));
+}
+
+Status PosixDisk::Impl::rename(const RenameFile& op) {
+  for (const FileName& file : {op.from, op.to}) {
+    if (is_poisoned(file)) return poisoned_error(file);
+    forget(file);
+  }
+  if (::rename(path_of(op.from).c_str(), path_of(op.to).c_str()) == 0) return Done{};
+  return system_error("rename " + path_of(op.from));
 }
 
 namespace {
@@ -239,6 +262,8 @@ Status PosixDisk::perform(const DiskOp& op) {
       [&](const SyncData& sync) { return impl_->sync(sync); },
       [&](const SyncDirectory&) { return sync_directory(impl_->directory); },
       [&](const RemoveFile& remove) { return impl_->remove(remove); },
+      [&](const Append& more) { return impl_->append(more); },
+      [&](const RenameFile& rename) { return impl_->rename(rename); },
   };
   return std::visit(carry_out, op);
 }

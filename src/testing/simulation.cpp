@@ -16,6 +16,8 @@ constexpr std::size_t command_bytes_limit = std::size_t{1} << 20;
 constexpr auto duration_max = std::chrono::hours(1);
 // In front of each command stands the number of its proposal.
 constexpr std::size_t seal_bytes_max = 21;
+// Makes the source of when snapshots are taken from that of the rest.
+constexpr std::uint64_t snapshots_salt = 0x736e617073;
 
 std::optional<std::string> out_of_bounds(const char* name, std::size_t value, std::size_t max) {
   if (value >= 1 && value <= max) return std::nullopt;
@@ -80,6 +82,8 @@ sim::Plan draw_plan(Rng& rng, const SimulationOptions& options, bool has_state_m
     mean_interval = std::max(Duration(std::chrono::milliseconds(1)),
                              mean_interval * 100 / options.faults.frequency_percent);
   }
+  sim::draw_snapshots(Rng(options.seed ^ snapshots_salt), plan);
+  plan.snapshot_trouble_percent = 0;
   if (!options.faults.lossy_links) {
     plan.peers = {.delay_min = plan.peers.delay_min, .delay_max = plan.peers.delay_max};
   }

@@ -89,6 +89,12 @@ Result<raft::Entry> admit_configuration(raft::Entry entry, const StoredParts& pa
   return entry;
 }
 
+Result<raft::Entry> admit_cut(raft::Entry entry, const StoredParts& parts, const PublicPart& part) {
+  if (!parts.origin.empty()) return bad("field origin: only a command has one");
+  if (!part.body.empty() || !part.configuration.empty()) return bad("a cut with a content");
+  return entry;
+}
+
 Result<raft::Entry> admit_parts(raft::Entry entry) {
   Result<StoredParts> parts = parts_of(entry.stored);
   if (!parts) return std::move(parts).error();
@@ -97,6 +103,7 @@ Result<raft::Entry> admit_parts(raft::Entry entry) {
   if (part->at != entry.at) return bad("bytes of another position");
   if (part->kind != entry.kind) return bad("bytes of another kind");
   if (entry.kind == raft::EntryKind::command) return admit_command(std::move(entry));
+  if (entry.kind == raft::EntryKind::cut) return admit_cut(std::move(entry), *parts, *part);
   return admit_configuration(std::move(entry), *parts, *part);
 }
 
@@ -139,6 +146,15 @@ raft::Entry encode_configuration(Position at, LogTime log_time,
   return {at, raft::EntryKind::configuration, encode_message(whole), std::move(configuration)};
 }
 
+raft::Entry encode_cut(Position at, LogTime log_time) {
+  StoredWhole whole;
+  whole.entry.format = entry_format;
+  whole.entry.kind = raft::EntryKind::cut;
+  whole.entry.at = at;
+  whole.entry.log_time = log_time;
+  return {at, raft::EntryKind::cut, encode_message(whole), nullptr};
+}
+
 raft::Entry no_op(Position at) { return {at, raft::EntryKind::no_op, {}, nullptr}; }
 
 std::uint64_t command_digest(std::string_view room, BytesView body) {
@@ -172,7 +188,8 @@ Result<raft::Entry> admit_stored(Position at, raft::EntryKind kind, Bytes stored
       if (!entry.stored.empty()) return bad(place_of(at) + ": a no-op with bytes");
       return entry;
     case raft::EntryKind::configuration:
-    case raft::EntryKind::command: {
+    case raft::EntryKind::command:
+    case raft::EntryKind::cut: {
       Result<raft::Entry> admitted = admit_parts(std::move(entry));
       if (!admitted) return std::move(admitted).error().within(place_of(at));
       return admitted;

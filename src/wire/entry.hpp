@@ -36,13 +36,14 @@ struct Command {
 [[nodiscard]] raft::Entry encode_command(const Command& command);
 [[nodiscard]] raft::Entry encode_configuration(Position at, LogTime log_time,
                                                raft::SharedConfiguration configuration);
+[[nodiscard]] raft::Entry encode_cut(Position at, LogTime log_time);
 [[nodiscard]] raft::Entry no_op(Position at);
 [[nodiscard]] std::uint64_t command_digest(std::string_view room, BytesView body);
 
 /// Reads a command entry that this process encoded or has checked before.
 /// Errors: bad_frame.
 [[nodiscard]] Result<Command> decode_command(const raft::Entry& entry);
-/// The stamp of a command or configuration entry; zero for a no-op.
+/// The stamp of an entry; zero for a no-op, which has none.
 [[nodiscard]] LogTime log_time_of(const raft::Entry& entry);
 
 /// Checks stored bytes from a peer or a disk against the position and kind they came with, and

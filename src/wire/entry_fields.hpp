@@ -9,7 +9,7 @@ namespace kuilt::raft {
 // Beside the enum, so that wire::assign_scalar finds it by its argument's namespace.
 [[nodiscard]] inline bool assign_enum(EntryKind& to, std::uint64_t number) {
   if (number < static_cast<std::uint64_t>(EntryKind::no_op) ||
-      number > static_cast<std::uint64_t>(EntryKind::command)) {
+      number > static_cast<std::uint64_t>(EntryKind::cut)) {
     return false;
   }
   to = static_cast<EntryKind>(number);

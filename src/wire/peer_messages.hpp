@@ -19,6 +19,9 @@ namespace kuilt::wire {
 
 inline constexpr std::uint32_t peer_version_min = 1;
 inline constexpr std::uint32_t peer_version_max = 1;
+/// Bit of PeerHello::features: knows cuts in the log. An entry kind that one server of a cluster
+/// does not know would stop that server: so nobody links to a server without this.
+inline constexpr std::uint64_t peer_feature_cuts = 1;
 
 using Nonce = std::array<std::byte, 32>;
 using Mac = std::array<std::byte, 32>;  ///< HMAC-SHA-256.
@@ -27,7 +30,7 @@ using Mac = std::array<std::byte, 32>;  ///< HMAC-SHA-256.
 struct PeerHello {
   std::uint32_t version_min = peer_version_min;
   std::uint32_t version_max = peer_version_max;
-  std::uint64_t features = 0;
+  std::uint64_t features = peer_feature_cuts;
   ClusterId cluster;  ///< None while founding.
   HistoryId history;
   NodeId node;

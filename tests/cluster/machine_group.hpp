@@ -53,7 +53,8 @@ inline MachineBoot boot_of(std::size_t self, std::size_t machines) {
   boot.base = group_base;
   boot.last = boot.commit = group_base.index;
   boot.configuration = std::make_shared<const raft::Configuration>(configuration);
-  return {std::move(boot), ClientSessionTable(configuration.parameters)};
+  return {std::move(boot), ClientSessionTable(configuration.parameters),
+          CutTally(group_base.index)};
 }
 
 class MachineGroup {

@@ -48,6 +48,7 @@ inline void decode_configuration_record(const Bytes& input) {
 inline void admit_stored(const Bytes& input) {
   static_cast<void>(wire::admit_stored({Index(1), Term(1)}, raft::EntryKind::configuration, input));
   const Position at{Index(17), Term(3)};
+  static_cast<void>(wire::admit_stored(at, raft::EntryKind::cut, input));
   const Result<raft::Entry> entry = wire::admit_stored(at, raft::EntryKind::command, input);
   if (!entry) return;
   static_cast<void>(log_time_of(*entry));

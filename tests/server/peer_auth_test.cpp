@@ -99,6 +99,26 @@ TEST(PeerAuth, AnAcceptorWithoutAProofIsRefused) {
   EXPECT_EQ(proof.error().code(), ErrorCode::wrong_secret);
 }
 
+TEST(PeerAuth, AServerThatDoesNotKnowCutsIsRefusedByEitherSide) {
+  wire::PeerHello old = server("b");
+  old.features &= ~wire::peer_feature_cuts;
+
+  PeerAcceptor acceptor(ours, server("a"));
+  const auto answer = acceptor.on_hello(old);
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), ErrorCode::version_unsupported);
+  EXPECT_THAT(answer.error().message(), HasSubstr("\"b\" does not know cuts"));
+
+  PeerInitiator initiator(ours, server("a"));
+  const auto proof = initiator.on_hello(old);
+  ASSERT_FALSE(proof);
+  EXPECT_EQ(proof.error().code(), ErrorCode::version_unsupported);
+
+  wire::PeerHello newer = server("b");
+  newer.features |= std::uint64_t{1} << 40;
+  EXPECT_EQ(outcome(server("a"), newer), std::nullopt) << "the control: more features do no harm";
+}
+
 TEST(PeerAuth, EveryBitOfAProofCounts) {
   PeerInitiator initiator(ours, server("a"));
   for (std::size_t bit = 0; bit < 256; ++bit) {

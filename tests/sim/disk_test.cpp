@@ -47,6 +47,53 @@ TEST(SimDisk, SyncedBlocksSurviveEveryPowerCut) {
   }
 }
 
+TEST(SimDisk, WhatAFileHasGrownByIsThereInPartOrNotBeforeItIsSynced) {
+  std::set<std::size_t> sizes;
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    SimDisk disk{Rng(seed)};
+    must(disk, storage::CreateZeroed{"log", 0});
+    must(disk, storage::Append{"log", {Bytes(filled('a', 100))}});
+    must(disk, storage::SyncData{"log"});
+    must(disk, storage::SyncDirectory{});
+    must(disk, storage::Append{"log", {Bytes(filled('b', 3 * block))}});
+
+    disk.cut_power();
+
+    const std::size_t size = content(disk, 0, 10 * block).size();
+    sizes.insert(size);
+    ASSERT_GE(size, 100U);
+    ASSERT_LE(size, 100U + 3 * block);
+    must(disk, storage::Append{"log", {Bytes(filled('c', 5))}});
+    must(disk, storage::SyncData{"log"});
+    disk.cut_power();
+    EXPECT_EQ(content(disk, size, 100), "ccccc");
+  }
+  EXPECT_GT(sizes.size(), 5U);
+}
+
+TEST(SimDisk, ANameThatWasChangedIsOldOrNewBeforeTheDirectoryIsSynced) {
+  std::set<std::string> fates;
+  for (std::uint64_t seed = 1; seed <= 80; ++seed) {
+    SimDisk disk = disk_with_old_blocks(seed);
+    must(disk, storage::RenameFile{"log", "other"});
+
+    disk.cut_power();
+
+    std::string names;
+    const auto files = disk.list().or_throw();
+    for (const storage::FileInfo& file : files) names += file.name + " ";
+    fates.insert(names);
+    SimDisk synced = disk_with_old_blocks(seed);
+    must(synced, storage::RenameFile{"log", "other"});
+    must(synced, storage::SyncDirectory{});
+    synced.cut_power();
+    EXPECT_EQ(synced.list()->size(), 1U);
+    EXPECT_EQ(synced.list()->front().name, "other");
+  }
+  EXPECT_TRUE(fates.contains("log "));
+  EXPECT_TRUE(fates.contains("other "));
+}
+
 TEST(SimDisk, AnUnsyncedBlockIsLeftOldNewOrAsGarbage) {
   std::set<std::string> fates;
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {

@@ -72,9 +72,14 @@ class CrashDisk final : public Disk {
     for (auto& [name, file] : files_) {
       let_go_of_unsynced(name, file, choose);
       for (const auto& [block, kept] : file.called_clean) {
-        file.cached.replace(block * block_bytes, block_bytes, kept);
+        const std::size_t begin = block * block_bytes;
+        if (begin >= file.cached.size()) continue;
+        const std::size_t bytes = std::min<std::size_t>(block_bytes, file.cached.size() - begin);
+        file.cached.replace(begin, bytes, kept, 0, bytes);
       }
       file.called_clean.clear();
+      if (file.synced_bytes && choose(2) == 0) file.cached.resize(*file.synced_bytes);
+      file.synced_bytes.reset();
     }
   }
 
@@ -108,6 +113,7 @@ class CrashDisk final : public Disk {
     std::string cached;
     std::map<std::uint64_t, std::string> unsynced;      ///< What the disk holds of these blocks.
     std::map<std::uint64_t, std::string> called_clean;  ///< And of these, which no sync will write.
+    std::optional<std::size_t> synced_bytes;            ///< Before it grew.
   };
 
   // From here on the disk holds of each unsynced block what was there, what was written, or
@@ -127,12 +133,13 @@ class CrashDisk final : public Disk {
         [&](const CreateZeroed& create) {
           if (!complete) return;
           remember(create.file);
-          files_[create.file] = {std::string(create.bytes, '\0'), {}, {}};
+          files_[create.file] = {std::string(create.bytes, '\0'), {}, {}, {}};
         },
         [&](const WriteAt& write) { apply_write(write); },
         [&](const SyncData& sync) {
           File& file = files_.at(sync.file);
           if (complete) file.unsynced.clear();
+          if (complete) file.synced_bytes.reset();
           if (!complete && on_failed_sync_) let_go_of_unsynced(sync.file, file, on_failed_sync_);
         },
         [&](const SyncDirectory&) {
@@ -142,6 +149,14 @@ class CrashDisk final : public Disk {
           if (!complete) return;
           remember(remove.file);
           files_.erase(remove.file);
+        },
+        [&](const Append& more) { apply_append(more); },
+        [&](const RenameFile& rename) {
+          if (!complete) return;
+          remember(rename.from);
+          remember(rename.to);
+          files_[rename.to] = std::move(files_.at(rename.from));
+          files_.erase(rename.from);
         },
     };
     std::visit(carry_out, op);
@@ -154,22 +169,35 @@ class CrashDisk final : public Disk {
       for (std::uint64_t block = offset / block_bytes; block * block_bytes < offset + piece.size();
            ++block) {
         const auto clean = file.called_clean.extract(block);
-        file.unsynced.emplace(
-            block, clean ? clean.mapped() : file.cached.substr(block * block_bytes, block_bytes));
+        file.unsynced.emplace(block, clean ? clean.mapped() : block_of(file, block));
       }
       file.cached.replace(offset, piece.size(), piece.text());
       offset += piece.size();
     }
   }
+  // Blocks that are not on the disk yet are zeros there, or beyond the end of the file.
+  void apply_append(const Append& more) {
+    File& file = files_.at(more.file);
+    const std::uint64_t offset = file.cached.size();
+    if (!file.synced_bytes) file.synced_bytes = file.cached.size();
+    std::size_t bytes = 0;
+    for (const Bytes& piece : more.data) bytes += piece.size();
+    file.cached.resize(offset + bytes, '\0');
+    apply_write({more.file, offset, more.data});
+  }
   void remember(const FileName& name) {
     const auto found = files_.find(name);
     replaced_.emplace(name, found == files_.end() ? std::nullopt : std::optional(found->second));
   }
+  static std::string block_of(const File& file, std::uint64_t block) {
+    std::string bytes = file.cached.substr(block * block_bytes, block_bytes);
+    bytes.resize(block_bytes, '\0');
+    return bytes;
+  }
   // Noise, or a block that strayed from its place: the worse kind, for it looks sound.
   std::string garbage(const FileName& name, std::uint64_t block) {
-    const std::string& cached = files_.at(name).cached;
     if (noise_.chance(50) && block > 1) {
-      return cached.substr(noise_.below(block) * block_bytes, block_bytes);
+      return block_of(files_.at(name), noise_.below(block));
     }
     std::string out;
     while (out.size() < block_bytes) {

@@ -155,9 +155,47 @@ TEST_F(Posix, AFailedWritePoisonsItsFileAndNoOther) {
   EXPECT_TRUE(files->perform(SyncData{"g"}));
 }
 
+TEST_F(Posix, AFileGrowsAndGetsAnotherName) {
+  const auto files = disk();
+  ASSERT_TRUE(files->perform(CreateZeroed{"new", 0}));
+  ASSERT_TRUE(files->perform(Append{"new", {Bytes(std::string("ab")), Bytes(std::string("c"))}}));
+  ASSERT_TRUE(files->perform(SyncData{"new"}));
+  ASSERT_TRUE(files->perform(Append{"new", {Bytes(std::string("de"))}}));
+  ASSERT_TRUE(files->perform(CreateZeroed{"old", 10}));
+
+  ASSERT_TRUE(files->perform(RenameFile{"new", "old"}));
+  ASSERT_TRUE(files->perform(SyncDirectory{}));
+
+  EXPECT_EQ(files->read("old", 0, 100)->text(), "abcde");
+  EXPECT_EQ(files->list()->size(), 1U);
+  ASSERT_TRUE(files->perform(Append{"old", {Bytes(std::string("f"))}}));
+  EXPECT_EQ(disk()->read("old", 4, 100)->text(), "ef");
+}
+
+TEST_F(Posix, AFileWhoseGrowthFailedMayOnlyBeRemovedAndItsNameUsedAgain) {
+  const auto files = disk();
+  ASSERT_TRUE(files->perform(CreateZeroed{"f", 0}));
+  {
+    const FileSizeLimit limit(4096);
+    const auto failed = files->perform(Append{"f", {Bytes(std::string(5000, 'x'))}});
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code(), ErrorCode::disk_full);
+  }
+  EXPECT_FALSE(files->perform(Append{"f", {Bytes(std::string("x"))}}));
+  EXPECT_FALSE(files->perform(RenameFile{"f", "g"}));
+
+  EXPECT_TRUE(files->perform(RemoveFile{"f"}));
+
+  EXPECT_TRUE(files->list()->empty());
+  ASSERT_TRUE(files->perform(CreateZeroed{"f", 0}));
+  EXPECT_TRUE(files->perform(Append{"f", {Bytes(std::string("x"))}}));
+  EXPECT_EQ(files->read("f", 0, 10)->text(), "x");
+}
+
 TEST_F(Posix, AMissingFileIsNamed) {
   const auto files = disk();
-  for (const DiskOp& op : {DiskOp(SyncData{"none"}), DiskOp(RemoveFile{"none"})}) {
+  for (const DiskOp& op : {DiskOp(SyncData{"none"}), DiskOp(RemoveFile{"none"}),
+                           DiskOp(Append{"none", {}}), DiskOp(RenameFile{"none", "some"})}) {
     const auto status = files->perform(op);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code(), ErrorCode::io);

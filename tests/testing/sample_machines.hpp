@@ -1,10 +1,12 @@
 // sample_machines.hpp: a scoreboard, right and with one bug each that a state machine can have.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -32,6 +34,47 @@ struct Scores : StateMachine {
     for (const auto& [name, count] : points) text += name + "=" + std::to_string(count) + " ";
     return text;
   }
+};
+
+/// Takes snapshots.
+struct ScoresWithSnapshots : Scores {
+  SnapshotWriter freeze() override {
+    return [frozen = points](Sink& sink) {
+      std::ostringstream text;
+      for (const auto& [name, count] : frozen) text << name << ' ' << count << ' ';
+      return sink.write(text.str());
+    };
+  }
+  Status restore(Source& source) override {
+    std::istringstream text(std::string(source.read_all().or_throw().text()));
+    for (std::string name; text >> name;) text >> points[name];
+    return Done{};
+  }
+};
+
+/// Bug: a part of the state is not in the snapshot.
+struct ScoresThatFreezeTooLittle final : ScoresWithSnapshots {
+  SnapshotWriter freeze() override {
+    ScoresWithSnapshots some;
+    for (const auto& [name, count] : points) some.points[name] = std::min(count, 2);
+    return some.ScoresWithSnapshots::freeze();
+  }
+};
+
+/// Bug: it does not read what it has written.
+struct ScoresThatRestoreNothing final : ScoresWithSnapshots {
+  Status restore(Source& /*source*/) override {
+    return Error(ErrorCode::corrupt, "cannot read that");
+  }
+};
+
+/// No bug, but bad luck: every second freeze throws.
+struct ScoresThatFreezeAtTimes final : ScoresWithSnapshots {
+  SnapshotWriter freeze() override {
+    if (++freezes % 2 == 1) throw std::runtime_error("no memory");
+    return ScoresWithSnapshots::freeze();
+  }
+  int freezes = 0;
 };
 
 /// Bug: what two machines return depends on what the process did before.

@@ -86,6 +86,23 @@ TEST(StateMachines, AnApplyThatThrowsIsNamedWithItsEntry) {
               AllOf(HasSubstr("apply of entry"), HasSubstr("threw: no such name: ?")));
 }
 
+TEST(StateMachines, SnapshotsThatAreWholeAreSoundAlsoIfSomeFail) {
+  EXPECT_EQ(judgement([] { return std::make_unique<ScoresWithSnapshots>(); }, text_of), "");
+  EXPECT_EQ(judgement([] { return std::make_unique<ScoresThatFreezeAtTimes>(); }, text_of), "");
+}
+
+TEST(StateMachines, ASnapshotThatLacksAPartOfTheStateIsFound) {
+  EXPECT_THAT(judgement([] { return std::make_unique<ScoresThatFreezeTooLittle>(); }),
+              HasSubstr("state machines differ"));
+  EXPECT_THAT(judgement([] { return std::make_unique<ScoresThatFreezeTooLittle>(); }, text_of),
+              HasSubstr("state machines differ: restored at index "));
+}
+
+TEST(StateMachines, ARestoreThatSaysNoIsNamed) {
+  EXPECT_THAT(judgement([] { return std::make_unique<ScoresThatRestoreNothing>(); }),
+              AllOf(HasSubstr("restore of the snapshot at index "), HasSubstr("cannot read that")));
+}
+
 TEST(StateMachines, AMakeThatMakesNothingIsNamed) {
   EXPECT_THAT(judgement([] { return std::unique_ptr<Scores>(); }),
               HasSubstr("it made no state machine"));

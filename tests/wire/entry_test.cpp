@@ -130,6 +130,25 @@ TEST(Entry, ANoOpHasNoBytesAndNoTime) {
                  "a no-op with bytes");
 }
 
+TEST(Entry, ACutHasAPlaceAndAStampAndNothingElse) {
+  const Position at{Index(17), Term(3)};
+
+  const raft::Entry cut = encode_cut(at, LogTime(9));
+
+  EXPECT_EQ(cut.kind, EntryKind::cut);
+  EXPECT_EQ(log_time_of(cut), LogTime(9));
+  EXPECT_EQ(admit_stored(at, EntryKind::cut, cut.stored).or_throw(), cut);
+  expect_refused(admit_stored({Index(18), Term(3)}, EntryKind::cut, cut.stored),
+                 ErrorCode::bad_frame, "another position");
+  expect_refused(admit_stored(at, EntryKind::command, cut.stored), ErrorCode::bad_frame,
+                 "another kind");
+  expect_refused(admit_stored(at, EntryKind::cut, {}), ErrorCode::bad_frame, "entry");
+  const raft::Entry command = encode_command(sample());
+  expect_refused(
+      admit_stored(command.at, EntryKind::cut, altered(command.stored, "\x10\x03", "\x10\x04")),
+      ErrorCode::bad_frame, "only a command has one");
+}
+
 TEST(Entry, ThePublicPartIsASliceOfTheStoredBytesAndKeepsTheSecretsOut) {
   const raft::Entry entry = encode_command(sample());
 
