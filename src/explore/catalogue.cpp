@@ -14,8 +14,8 @@ Number32 number_in(Map& map, Hash hash) {
 
 }  // namespace
 
-Catalogue::Catalogue(std::shared_ptr<const Setting> setting, std::vector<std::vector<Slot>> orders,
-                     bool keep_twins)
+Catalogue::Catalogue(std::shared_ptr<const Setting> setting,
+                     const std::vector<std::vector<Slot>>& orders, bool keep_twins)
     : setting_(std::move(setting)), keep_twins_(keep_twins) {
   for (const std::vector<Slot>& order : orders) {
     std::vector<NodeId>& ids = orders_.emplace_back();

@@ -44,7 +44,7 @@ struct Effect {
 class Catalogue {
  public:
   /// Servers are named as they look under each of `orders`, which begin with the identity.
-  Catalogue(std::shared_ptr<const Setting> setting, std::vector<std::vector<Slot>> orders,
+  Catalogue(std::shared_ptr<const Setting> setting, const std::vector<std::vector<Slot>>& orders,
             bool keep_twins);
 
   Number32 number_of(Server server);

@@ -55,6 +55,7 @@ State Explorer::first() {
 
 std::vector<const Facts*> Explorer::facts_of_all(const State& state) const {
   std::vector<const Facts*> group;
+  group.reserve(slice_.voters());
   for (Slot slot = 0; slot < slice_.voters(); ++slot) {
     group.push_back(&catalogue_.facts(state.servers[slot]));
   }
@@ -267,6 +268,7 @@ std::vector<Action> Explorer::way_to(std::size_t number) const {
 // Does the way to the current step in the open, and tells it.
 Group Explorer::tell_way(std::vector<std::string>& lines) const {
   std::vector<Disk> disks;
+  disks.reserve(slice_.voters());
   for (Slot slot = 0; slot < slice_.voters(); ++slot) disks.push_back(slice_.disk(slot));
   Group group(setting_, disks);
   for (const Leftover& leftover : slice_.leftovers) {

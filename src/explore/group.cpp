@@ -26,7 +26,7 @@ std::string text_of_event(const Server& server, const Action& action) {
 
 std::string_view text_of_fate(Action::What what) {
   switch (what) {
-    case Action::What::event: return "";
+    case Action::What::event:
     case Action::What::deliver: return "";
     case Action::What::deliver_after_silence: return " (the first for an election timeout)";
     case Action::What::lose: return " (is lost)";
@@ -94,6 +94,7 @@ Group::Group(std::shared_ptr<const Setting> setting, const std::vector<Disk>& di
 
 std::vector<const Facts*> Group::group_facts() const {
   std::vector<const Facts*> group;
+  group.reserve(facts_.size());
   for (const Facts& facts : facts_) group.push_back(&facts);
   return group;
 }
@@ -221,6 +222,7 @@ std::vector<std::string> Group::settle(Slot slot, Effects effects, bool restarte
 void Group::check(Slot slot, bool restarted) {
   const Facts before = std::exchange(facts_[slot], facts_of(servers_[slot], numbers_));
   std::vector<raft::View> views;
+  views.reserve(facts_.size());
   for (const Facts& facts : facts_) views.push_back(facts.view);
   const raft::View& now = facts_[slot].view;
   if (!violation_) violation_ = raft::broken_now(now);

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ constexpr const char* usage =
 struct Arguments {
   std::vector<const Slice*> slices;
   std::size_t states_max = 40'000'000;
+  std::optional<int> exit_with;  // There is nothing to do.
 };
 
 const Explorer* under_way = nullptr;
@@ -65,46 +67,50 @@ void list() {
   }
 }
 
-[[noreturn]] void refuse(const std::string& why) {
+Arguments refuse(const std::string& why) {
   std::fprintf(stderr, "kuilt-explore: %s\n%s", why.c_str(), usage);
-  std::exit(2);
+  return {.slices = {}, .states_max = 0, .exit_with = 2};
 }
 
-Arguments parse(int count, char** words) {
-  Arguments arguments;
-  bool all = false;
-  const auto value_of = [&](int& i) -> std::string {
-    if (++i == count) refuse(std::string(words[i - 1]) + " needs a value");
-    return words[i];
-  };
-  for (int i = 1; i < count; ++i) {
-    const std::string_view word = words[i];
-    if (word == "--help" || word == "-h") {
-      std::fputs(usage, stdout);
-      std::exit(0);
-    } else if (word == "--list") {
-      list();
-      std::exit(0);
-    } else if (word == "--all") {
-      all = true;
-    } else if (word == "--slice") {
-      const std::string name = value_of(i);
-      const Slice* slice = kuilt::explore::find_slice(name);
-      if (slice == nullptr) refuse("there is no slice " + name + "; --list shows them");
-      arguments.slices.push_back(slice);
-    } else if (word == "--states-max") {
-      const std::string number = value_of(i);
-      char* end = nullptr;
-      arguments.states_max = std::strtoull(number.c_str(), &end, 10);
-      if (*end != '\0' || arguments.states_max == 0) refuse("no number of states: " + number);
-    } else {
-      refuse("unknown argument: " + std::string(word));
-    }
-  }
-  if (!arguments.slices.empty()) return arguments;
+void take_default_slices(Arguments& arguments, bool all) {
+  if (!arguments.slices.empty()) return;
   for (const Slice& slice : kuilt::explore::all_slices()) {
     if (all || slice.quick) arguments.slices.push_back(&slice);
   }
+}
+
+Arguments parse(const std::vector<std::string>& words) {
+  Arguments arguments;
+  bool all = false;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    const bool has_value = word == "--slice" || word == "--states-max";
+    if (has_value && i + 1 == words.size()) return refuse(word + " needs a value");
+    if (word == "--help" || word == "-h") {
+      std::fputs(usage, stdout);
+      return {.slices = {}, .states_max = 0, .exit_with = 0};
+    }
+    if (word == "--list") {
+      list();
+      return {.slices = {}, .states_max = 0, .exit_with = 0};
+    }
+    if (word == "--all") {
+      all = true;
+    } else if (word == "--slice") {
+      const Slice* slice = kuilt::explore::find_slice(words[++i]);
+      if (slice == nullptr) return refuse("there is no slice " + words[i] + "; --list shows them");
+      arguments.slices.push_back(slice);
+    } else if (word == "--states-max") {
+      char* end = nullptr;
+      arguments.states_max = std::strtoull(words[++i].c_str(), &end, 10);
+      if (*end != '\0' || arguments.states_max == 0) {
+        return refuse("no number of states: " + words[i]);
+      }
+    } else {
+      return refuse("unknown argument: " + word);
+    }
+  }
+  take_default_slices(arguments, all);
   return arguments;
 }
 
@@ -140,7 +146,8 @@ bool explore(const Slice& slice, std::size_t states_max) {
 }  // namespace
 
 int main(int count, char** words) {
-  const Arguments arguments = parse(count, words);
+  const Arguments arguments = parse({words + 1, words + count});
+  if (arguments.exit_with) return *arguments.exit_with;
   std::signal(SIGABRT, on_abort);
   for (const Slice* slice : arguments.slices) {
     if (!explore(*slice, arguments.states_max)) return 1;

@@ -157,10 +157,10 @@ std::vector<Slice> long_slices() {
           "order-of-entries", "appends of two terms repeated and overtaken", 2,
           limits(
               {{Kind::time_out, 2}, {Kind::propose, 1}, {Kind::repeat, 1}, {Kind::overtake, 1}}))),
-      slower(short_elections("three-terms-and-a-crash", "three leaders, power fails", 3,
-                             limits({{Kind::time_out, 3}, {Kind::crash, 1}}))),
-      slower(whole_elections("whole-elections", "two terms, every message", 2,
-                             limits({{Kind::time_out, 2}}))),
+      slower(whole_elections("whole-elections", "two terms, every message, a slow disk", 2,
+                             limits({{Kind::time_out, 2}, {Kind::slow_disk, 1}}))),
+      slower(whole_elections("whole-elections-and-a-crash", "the same, power fails", 2,
+                             limits({{Kind::time_out, 2}, {Kind::crash, 1}}))),
   };
 }
 

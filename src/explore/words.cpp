@@ -31,6 +31,11 @@ std::string text_of_ack(const raft::AppendReply& reply) {
          text_of(reply.conflict) + end;
 }
 
+std::string text_of_read_reply(const raft::ReadReply& reply) {
+  const std::string at = reply.confirmed ? " at " + number(reply.index.value()) : " refused";
+  return "read " + number(reply.number) + at + text_of_term(reply.term) + text_of_boot(reply.boot);
+}
+
 }  // namespace
 
 char letter(Slot slot) { return static_cast<char>('a' + slot); }
@@ -61,7 +66,7 @@ std::string text_of(const raft::Message& message) {
   const auto in_words = Overloaded{
       [](const raft::VoteRequest& m) {
         return std::string(m.pre ? "pre-vote" : "vote") + " asked for, log ends at " +
-               text_of(m.last) + text_of_term(m.term);
+               text_of(m.last) + text_of_term(m.term) + (m.transfer ? ", for the leader" : "");
       },
       [](const raft::VoteReply& m) { return text_of_reply(m); },
       [](const raft::AppendRequest& m) { return text_of_append(m); },
@@ -73,6 +78,13 @@ std::string text_of(const raft::Message& message) {
       [](const raft::HeartbeatReply& m) {
         return "answers heartbeat " + number(m.round) + ", log ends at " + number(m.last.value()) +
                text_of_term(m.term) + text_of_boot(m.boot);
+      },
+      [](const raft::ReadRequest& m) {
+        return "read " + number(m.number) + text_of_term(m.term) + text_of_boot(m.boot);
+      },
+      [](const raft::ReadReply& m) { return text_of_read_reply(m); },
+      [](const raft::TimeoutNow& m) {
+        return "stand for election, log ends at " + text_of(m.last) + text_of_term(m.term);
       },
   };
   return std::visit(in_words, message);
