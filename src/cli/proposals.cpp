@@ -47,8 +47,8 @@ int Proposals::finish() {
   std::unique_lock lock(mutex_);
   if (await_at_most(0, lock)) {
     if (session_) {
-      if (const Status kept = session_->finish(options_.deadline); !kept)
-        failed(report(kept.error()));
+      const Status kept = session_->finish(goes_on(), options_.deadline);
+      if (!kept) failed(report(kept.error()));
     }
     return status_ == 0 && interrupt() != 0 ? interrupted_status : status_;
   }

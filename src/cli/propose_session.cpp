@@ -102,11 +102,13 @@ Status ProposeSession::settled(RequestId id, const Result<Receipt>& outcome) {
   return session_.acknowledge(id);
 }
 
-Status ProposeSession::finish(std::chrono::nanoseconds deadline) {
-  for (const auto& [command, id] : earlier_) {
-    if (auto kept = session_.acknowledge(id); !kept) return kept;
+Status ProposeSession::finish(bool came_to_its_end, std::chrono::nanoseconds deadline) {
+  if (came_to_its_end) {
+    for (const auto& [command, id] : earlier_) {
+      if (auto kept = session_.acknowledge(id); !kept) return kept;
+    }
+    earlier_.clear();
   }
-  earlier_.clear();
   if (lost_ && replace(deadline)) {
     std::fprintf(stderr, "%s goes on under a new session: repeat the command\n", path_.c_str());
   }

@@ -36,9 +36,10 @@ class ProposeSession {
                        std::chrono::nanoseconds deadline);
   /// The outcome stands on standard output: the cluster may forget it, unless it is unknown.
   Status settled(RequestId id, const Result<Receipt>& outcome);
-  /// Acknowledges what was finished for an earlier run and not asked for by this one. Of a session
-  /// that is no more, makes another one, or says how to.
-  Status finish(std::chrono::nanoseconds deadline);
+  /// Acknowledges what was finished for an earlier run and not asked for by this one. A run that
+  /// stopped before its end leaves it to the next: it may have been about to ask. Of a session that
+  /// is no more, makes another one, or says how to.
+  Status finish(bool came_to_its_end, std::chrono::nanoseconds deadline);
 
  private:
   /// Nothing: interrupted.

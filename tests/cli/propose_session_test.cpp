@@ -73,6 +73,32 @@ TEST(ProposeSession, WhatAKilledRunLeftIsFinishedBeforeAnythingElse) {
   EXPECT_THAT(log_of(servers), ElementsAre("seen", "left", "next", "end"));
 }
 
+TEST(ProposeSession, WhatAFailedRunDidNotComeToIsLeftForTheNext) {
+  Servers servers(1);
+  const TemporaryFolder folder;
+  const std::vector<std::string> propose_lines = {KUILT_BINARY,    "propose",     "-", "--session",
+                                                  folder / "mine", "--in-flight", "1", "-e",
+                                                  servers.urls()};
+  Process killed(propose_lines);
+  servers->signal(0, SIGSTOP).or_throw();
+  killed.write("left\n");
+  const std::string session = folder / "mine";
+  ASSERT_TRUE(await([&] { return read_file(session).find("left") != std::string::npos; }));
+  killed.signal(SIGKILL);
+  killed.wait();
+  servers->signal(0, SIGCONT).or_throw();
+
+  Process failed(propose_lines);
+  failed.write(std::string(std::size_t{2} << 20, 'x') + "\nleft\n");
+  failed.close_input();
+  ASSERT_EQ(failed.wait().status, 1) << "its first command is too large";
+  const Outcome next = kuilt({"propose", "left", "--session", session, "-e", servers.urls()});
+
+  EXPECT_EQ(next.status, 0) << next.err;
+  EXPECT_THAT(next.out, HasSubstr("duplicate of "));
+  EXPECT_THAT(log_of(servers), ElementsAre("left", "end"));
+}
+
 TEST(ProposeSession, WhatHasAnOutcomeIsProposedAnewByTheNextRun) {
   Servers servers(1);
   const TemporaryFolder folder;
