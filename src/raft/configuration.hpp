@@ -1,6 +1,7 @@
 // configuration.hpp: who takes part in a cluster, and the parameters that all must share.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,19 +34,43 @@ struct Parameters {
   [[nodiscard]] std::uint64_t stored_bytes_max() const { return command_bytes_max + 4096; }
 };
 
-/// The body of a configuration entry. The founding record is the first of them.
+/// Of one configuration, so that a joint one fits an entry.
+inline constexpr std::size_t members_max = 64;
+
+/// The body of a configuration entry. The founding record is the first of them. Members are sorted
+/// by id, in each list.
 struct Configuration {
   ClusterId cluster;
   HistoryId history;
-  std::vector<Member> members;  ///< Sorted by id.
+  std::vector<Member> members;
   Parameters parameters;
+  /// The members before, while a change of voters is joint (C_old of C_old,new); else empty.
+  std::vector<Member> outgoing{};
+  /// The members to be, while new voters among them catch up as learners; else empty.
+  std::vector<Member> wanted{};
   friend bool operator==(const Configuration&, const Configuration&) = default;
 
+  [[nodiscard]] bool is_joint() const { return !outgoing.empty(); }
+  [[nodiscard]] bool is_changing() const { return is_joint() || !wanted.empty(); }
+  /// A member before or after a joint change is one while it lasts.
   [[nodiscard]] const Member* find(NodeId id) const {
+    const Member* member = find_in(members, id);
+    return member != nullptr ? member : find_in(outgoing, id);
+  }
+  /// Whether this server votes, in either half of a joint configuration.
+  [[nodiscard]] bool votes(NodeId id) const {
+    return is_voter(members, id) || is_voter(outgoing, id);
+  }
+
+  [[nodiscard]] static const Member* find_in(const std::vector<Member>& members, NodeId id) {
     for (const Member& member : members) {
       if (member.id == id) return &member;
     }
     return nullptr;
+  }
+  [[nodiscard]] static bool is_voter(const std::vector<Member>& members, NodeId id) {
+    const Member* member = find_in(members, id);
+    return member != nullptr && member->voter;
   }
 };
 

@@ -11,7 +11,8 @@ namespace kuilt::raft {
 Core::Core(const Options& options, Boot boot, std::uint64_t seed, Instant now)
     : options_(options),
       boot_(boot.boot),
-      configuration_(std::move(boot.configuration)),
+      configurations_{{Index(), std::move(boot.configuration)}},
+      id_(boot.self),
       hard_(boot.hard),
       log_(boot.base, std::move(boot.terms), boot.last, std::move(boot.tail)),
       durability_(boot.last),
@@ -19,20 +20,15 @@ Core::Core(const Options& options, Boot boot, std::uint64_t seed, Instant now)
       now_(now),
       rng_(seed) {
   KUILT_CHECK(!complaint_about(options_));
-  KUILT_CHECK(configuration_ != nullptr);
+  KUILT_CHECK(configurations_.front().configuration != nullptr);
   KUILT_CHECK(commit_ >= log_.base().index && commit_ <= log_.last().index);
   KUILT_CHECK(log_.first_in_memory() <= commit_.next());
   KUILT_CHECK(log_.last().term <= hard_.term);
-  for (const Member& member : configuration_->members) {
-    peers_.push_back({.id = member.id,
-                      .voter = member.voter,
-                      .granted = false,
-                      .pre_granted = false,
-                      .progress = {}});
+  for (Index i = commit_.next(); i <= log_.last().index; i = i.next()) {
+    const Entry& entry = log_.entry_at(i);
+    if (entry.configuration) configurations_.push_back({i, entry.configuration});
   }
-  const auto self = slot_of(boot.self);
-  KUILT_CHECK(self.has_value());
-  self_ = *self;
+  follow_configuration();
   uncommitted_bytes_ = log_.cost_between(commit_, log_.last().index);
   restart_election_timer();
 }
@@ -42,6 +38,7 @@ Output Core::step(Instant now, const Input& input) {
   Output out;
   const auto standing = std::tuple(role(), term(), leader());
   const Index commit_before = commit_;
+  const SharedConfiguration configuration_before = configuration();
   const auto on_input = Overloaded{
       [&](const Tick&) { act_on_time(out); },
       [&](const Received& received) { out.refused = receive(received, out); },
@@ -51,11 +48,13 @@ Output Core::step(Instant now, const Input& input) {
       [&](const PeerLost& lost) { on_peer_lost(lost); },
       [&](const Read& read) { on_read(read, out); },
       [&](const TransferLeadership& request) { on_transfer(request, out); },
+      [&](const ChangeMembership& change) { on_change(change, out); },
   };
   std::visit(on_input, input);
   out.committed = commit_ != commit_before;
-  out.leadership = std::tuple(role(), term(), leader()) != standing;
   finish_step(out);
+  out.leadership = std::tuple(role(), term(), leader()) != standing;
+  out.configuration = configuration() != configuration_before;
   return out;
 }
 
@@ -100,8 +99,10 @@ void Core::on_written(WriteSeq seq, Output& out) {
 void Core::finish_step(Output& out) {
   if (role_ == Role::leader) {
     if (out.committed) broadcast_heartbeat(out);
-    replicate(out);
+    end_farewells();
+    go_on_with_change(out);
   }
+  if (role_ == Role::leader) replicate(out);
   serve_reads(out);
   if (transfer_) follow_transfer(out);
   if (out.write) {
@@ -129,6 +130,7 @@ void Core::check_invariants() const {
   KUILT_CHECK(durability_.index() <= log_.last().index);
   KUILT_CHECK(log_.first_in_memory() <= commit_.next());
   KUILT_CHECK(log_.last().term <= hard_.term);
+  KUILT_CHECK(peers_[self_].id == id_);
   const bool campaigned = role_ == Role::candidate || role_ == Role::leader;
   KUILT_CHECK(!campaigned || hard_.vote == self());
   KUILT_CHECK(role_ != Role::leader || leader_ == self());
@@ -164,7 +166,10 @@ void Core::append(std::vector<Entry> entries, Output& out) {
     undurable_bytes_ += entry.cost();
     order.entries.push_back(entry);
     out.appended.push_back(entry);
+    SharedConfiguration configuration = entry.configuration;
+    const Index at = entry.at.index;
     log_.append(std::move(entry));
+    if (configuration) add_configuration(at, std::move(configuration));
   }
   durability_.extend_newest(log_.last().index);
 }
@@ -178,6 +183,7 @@ void Core::truncate_after(Index index, Output& out) {
   undurable_bytes_ -= log_.cost_between(std::max(index, durability_.index()), log_.last().index);
   log_.truncate_after(index);
   durability_.truncate_after(index);
+  drop_configurations_after(index);
 }
 
 void Core::commit_through(Index index) {
@@ -185,6 +191,7 @@ void Core::commit_through(Index index) {
   if (index <= commit_) return;
   uncommitted_bytes_ -= log_.cost_between(commit_, index);
   commit_ = index;
+  settle_configurations();
 }
 
 std::optional<Core::Slot> Core::slot_of(NodeId id) const {
@@ -194,7 +201,7 @@ std::optional<Core::Slot> Core::slot_of(NodeId id) const {
   return std::nullopt;
 }
 
-NodeId Core::self() const { return peers_[self_].id; }
+NodeId Core::self() const { return id_; }
 Role Core::role() const { return role_; }
 Term Core::term() const { return hard_.term; }
 HardState Core::hard_state() const { return hard_; }
@@ -211,7 +218,17 @@ bool Core::committed_in_own_term() const {
 }
 std::size_t Core::uncommitted_bytes() const { return uncommitted_bytes_; }
 std::size_t Core::undurable_bytes() const { return undurable_bytes_; }
-const SharedConfiguration& Core::configuration() const { return configuration_; }
+const SharedConfiguration& Core::configuration() const {
+  return configurations_.back().configuration;
+}
+const SharedConfiguration& Core::committed_configuration() const {
+  return configurations_.front().configuration;
+}
+std::optional<Index> Core::match_of(NodeId member) const {
+  const auto slot = slot_of(member);
+  if (role_ != Role::leader || !slot) return std::nullopt;
+  return *slot == self_ ? durability_.index() : peers_[*slot].progress.match();
+}
 std::optional<Term> Core::term_at(Index index) const { return log_.term_at(index); }
 const std::vector<TermRange>& Core::term_ranges() const { return log_.terms(); }
 Index Core::first_in_memory() const { return log_.first_in_memory(); }

@@ -19,8 +19,10 @@
 #include "kuilt/detail/rng.hpp"
 #include "raft/durability.hpp"
 #include "raft/log_view.hpp"
+#include "raft/membership.hpp"
 #include "raft/messages.hpp"
 #include "raft/progress.hpp"
+#include "raft/quorum.hpp"
 #include "raft/read_index.hpp"
 
 namespace kuilt::raft {
@@ -46,6 +48,12 @@ struct Options {
   std::size_t reads_max = 65'536;
   /// A read without an index fails after this.
   Duration read_wait_max = std::chrono::seconds(2);
+  /// Entries that a learner may lack of the leader's log and still be made a voter.
+  std::uint64_t learner_behind_max = 1000;
+  /// A change is given up when a learner that it waits for has not caught up after so many rounds,
+  std::uint32_t catch_up_rounds_max = 10;
+  /// or has not been heard of for this long.
+  Duration learner_silence_max = std::chrono::seconds(10);
 };
 /// A sentence that names the value and the limit; nothing, if the options are sound.
 [[nodiscard]] std::optional<std::string> complaint_about(const Options& options);
@@ -61,7 +69,9 @@ struct Boot {
   std::vector<Entry> tail;       ///< The last entries, without a gap up to `last`; every entry
                                  ///< above `commit` is in it.
   Index commit;                  ///< Known to be committed. At least base.index, at most last.
-  SharedConfiguration configuration;  ///< The last one in the log. Must name `self`.
+  /// The last one at or before `commit`; without members, if there is none (a server that has yet
+  /// to hear of its cluster). Later ones are in `tail`. It need not name `self`.
+  SharedConfiguration configuration;
 };
 
 // What may happen to a core.
@@ -101,8 +111,8 @@ struct Read {
 struct TransferLeadership {
   std::optional<NodeId> target;
 };
-using Input =
-    std::variant<Tick, Received, Propose, Written, Loaded, PeerLost, Read, TransferLeadership>;
+using Input = std::variant<Tick, Received, Propose, Written, Loaded, PeerLost, Read,
+                           TransferLeadership, ChangeMembership>;
 
 /// One ordered piece of disk work. Writes are done in the order of `seq`, and may share a batch.
 struct Write {
@@ -154,6 +164,7 @@ enum class Refusal : std::uint8_t {
   learner_does_not_stand,
   log_differs,       ///< The hand-over was meant for another log than ours is by now.
   vote_not_durable,  ///< Our own last vote is on its way to the disk: no second one meanwhile.
+  candidate_left,    ///< It lacks an entry by which it is no voter any more: told so, no vote.
 };
 [[nodiscard]] std::string_view name_of(Refusal refusal);
 
@@ -192,7 +203,12 @@ struct Output {
   std::optional<TransferEnded> transfer;  ///< A TransferLeadership has ended.
   std::size_t round_reads = 0;      ///< Own reads, and requests of peers, that one round confirmed.
   Refusal refused = Refusal::none;  ///< Why the message that came in was not obeyed.
-  Instant wake_at{};                ///< Call step(now, Tick{}) no later than this.
+  /// Why the change of members that was asked for does not begin.
+  ChangeRefusal change_refused = ChangeRefusal::none;
+  /// Encode this as the entry after `last()` and Propose it, before anything else.
+  SharedConfiguration configure;
+  bool configuration = false;  ///< configuration() changed.
+  Instant wake_at{};           ///< Call step(now, Tick{}) no later than this.
 };
 
 /// The consensus core of one server: elections, replication, commitment.
@@ -227,7 +243,13 @@ class Core {
   /// Bytes of entries that the own disk does not vouch for yet, against the same limit: the others
   /// may commit without this disk, and what waits for it is held in memory (rule 13).
   [[nodiscard]] std::size_t undurable_bytes() const;
+  /// The one in force: the last in the log, committed or not.
   [[nodiscard]] const SharedConfiguration& configuration() const;
+  /// The last one that is known to be committed.
+  [[nodiscard]] const SharedConfiguration& committed_configuration() const;
+  /// How far a member's log is known to match; nothing, unless this core leads and replicates to
+  /// it.
+  [[nodiscard]] std::optional<Index> match_of(NodeId member) const;
   /// The term of a position in the log or of its base; nothing outside.
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
   /// The terms of the whole log, from base.index + 1 on.
@@ -245,16 +267,20 @@ class Core {
   /// `order`, so that states which differ by an exchange of members can be told to be one.
   [[nodiscard]] std::string fingerprint_without_timers(std::span<const NodeId> order) const;
 
-  // Implemented across core.cpp, election.cpp, fingerprint.cpp, read_index.cpp, replication.cpp and
-  // transfer.cpp.
+  // Implemented across core.cpp, election.cpp, fingerprint.cpp, membership.cpp, read_index.cpp,
+  // replication.cpp and transfer.cpp.
  private:
-  using Slot = std::size_t;  // A member's place in peers_.
+  using Slot = std::size_t;  // A server's place in peers_.
   struct Peer {
     NodeId id;
-    bool voter = true;
-    bool granted = false;      // Its vote in this term, whatever round runs.
-    bool pre_granted = false;  // Its pre-vote in the round that runs.
-    Progress progress;         // While this core leads.
+    bool voter = false;           // In the configuration in force,
+    bool outgoing_voter = false;  // and in the one that a joint one replaces.
+    bool granted = false;         // Its vote in this term, whatever round runs.
+    bool pre_granted = false;     // Its pre-vote in the round that runs.
+    // While this core leads:
+    Progress progress{};
+    CatchUp catch_up{};                  // Of a learner whose promotion waits.
+    std::optional<Farewell> farewell{};  // Of a server that is no longer a member.
   };
 
   /// A hand-over that has not ended. `term` is the one in which the lead is given away.
@@ -273,17 +299,17 @@ class Core {
   void check_invariants() const;
   class Text;
   void describe(Text& text) const;
+  void describe_members(Text& text) const;
+  void describe_change(Text& text, const Peer& peer) const;
   void describe_reads(Text& text, std::span<const Peer* const> peers) const;
 
   [[nodiscard]] std::optional<Slot> slot_of(NodeId id) const;
-  /// Whether more than half of the voters are such. Every decision by counting goes through here.
+  // Whether those who hold are a majority, in both halves of a joint configuration.
   template <class Predicate>
-  [[nodiscard]] bool majority(Predicate predicate) const {
-    const auto voters = std::ranges::count_if(peers_, &Peer::voter);
-    const auto counts = [&](const Peer& peer) {
-      return peer.voter && std::invoke(predicate, peer);
-    };
-    return 2 * std::ranges::count_if(peers_, counts) > voters;
+  [[nodiscard]] bool majority(Predicate holds) const {
+    Tally tally;
+    for (const Peer& peer : peers_) tally.count(peer.voter, peer.outgoing_voter, holds(peer));
+    return tally.carried();
   }
   void send(NodeId to, Message message, WriteSeq needs, Output& out) const;
   Write& write(Output& out);
@@ -325,6 +351,33 @@ class Core {
   [[nodiscard]] Instant reads_wake() const;
   Refusal on_read_request(NodeId from, const ReadRequest& request, Output& out);
   Refusal on_read_reply(NodeId from, const ReadReply& reply, Output& out);
+  // membership.cpp
+  void follow_configuration();
+  void settle_peers();
+  void add_configuration(Index at, SharedConfiguration configuration);
+  void drop_configurations_after(Index index);
+  void settle_configurations();
+  [[nodiscard]] bool may_campaign() const;
+  [[nodiscard]] bool campaigns_in_vain() const;
+  [[nodiscard]] bool may_vote(NodeId id) const;
+  [[nodiscard]] bool may_configure() const;
+  void on_change(const ChangeMembership& change, Output& out);
+  [[nodiscard]] ChangeRefusal judge(const ChangeMembership& change) const;
+  [[nodiscard]] ChangeRefusal judge_learners(const ChangeMembership& change) const;
+  [[nodiscard]] bool is_behind(NodeId learner) const;
+  [[nodiscard]] Configuration first_step_to(std::vector<Member> wanted, bool wait) const;
+  void go_on_with_change(Output& out);
+  void go_on_with_learners(Output& out);
+  void begin_catching_up(Peer& peer);
+  [[nodiscard]] bool is_promoted(NodeId id) const;
+  void follow_catch_up(Peer& peer);
+  [[nodiscard]] bool has_caught_up(const Peer& peer) const;
+  [[nodiscard]] bool is_hopeless(const Peer& peer) const;
+  [[nodiscard]] bool has_left(NodeId candidate, Position last) const;
+  Refusal hear_committed(Position committed);
+  void tell_that_it_left(NodeId id);
+  void count_farewell_rounds();
+  void end_farewells();
 
   // replication.cpp
   void on_propose(const Propose& propose, Output& out);
@@ -356,8 +409,10 @@ class Core {
 
   Options options_;
   BootId boot_;
-  SharedConfiguration configuration_;
-  std::vector<Peer> peers_;  // All members, this one included.
+  // The last one that is known to be committed, and all after it in the log.
+  std::vector<ConfigurationAt> configurations_;
+  NodeId id_;
+  std::vector<Peer> peers_;  // All members, and always this server. Sorted by id.
   Slot self_ = 0;
 
   // What the disk holds or is about to hold.
@@ -372,6 +427,8 @@ class Core {
   Role role_ = Role::follower;
   std::optional<NodeId> leader_;  // Of this term, once it has shown itself: there is no second one.
   std::optional<Instant> leader_heard_;  // Last; nothing, once it has been silent for too long.
+  std::optional<Position>
+      lacks_;  // Committed elsewhere: while it is not here, there is no winning.
   Instant election_due_{};
   Instant heartbeat_due_{};
   std::uint64_t round_ = 0;

@@ -5,6 +5,12 @@
 #include "raft/core.hpp"
 
 namespace kuilt::raft {
+namespace {
+
+// How much more rarely than others a server campaigns that cannot win.
+constexpr int timeouts_in_vain = 10;
+
+}  // namespace
 
 void Core::restart_election_timer() {
   const Duration spread = options_.election_timeout_max - options_.election_timeout_min;
@@ -16,7 +22,8 @@ void Core::restart_election_timer() {
 void Core::on_election_timeout(Output& out) {
   leader_heard_.reset();
   restart_election_timer();
-  if (!peers_[self_].voter) return;
+  if (campaigns_in_vain()) election_due_ += timeouts_in_vain * options_.election_timeout_max;
+  if (!may_campaign()) return;
   // Whoever cannot persist does not campaign (rule 7), and never asks for a second vote while the
   // first is still on its way to the disk.
   if (!durability_.done(hard_write_)) return;
@@ -31,7 +38,8 @@ void Core::start_vote_round(Role role, bool transfer, Output& out) {
   const VoteRequest request{pre ? hard_.term.next() : hard_.term, pre, log_.last(), transfer};
   for (Peer& peer : peers_) {
     peer.pre_granted = false;
-    if (peer.voter && peer.id != self()) send(peer.id, request, hard_write_, out);
+    const bool votes = peer.voter || peer.outgoing_voter;
+    if (votes && peer.id != self()) send(peer.id, request, hard_write_, out);
   }
 }
 
@@ -46,7 +54,10 @@ void Core::become_leader(Output& out) {
   role_ = Role::leader;
   leader_ = self();
   leader_heard_.reset();
-  for (Peer& peer : peers_) peer.progress = Progress(log_.last().index.next(), now_);
+  for (Peer& peer : peers_) {
+    peer.progress = Progress(log_.last().index.next(), now_);
+    begin_catching_up(peer);
+  }
   // Only an entry of this term can be committed by counting, and takes all before it along.
   append({Entry{{log_.last().index.next(), hard_.term}, EntryKind::no_op, {}, {}}}, out);
   broadcast_heartbeat(out);
@@ -54,8 +65,12 @@ void Core::become_leader(Output& out) {
 
 // Everything that only a leader knows is forgotten; the term and the vote in it stay.
 void Core::step_down() {
-  if (role_ == Role::leader) restart_election_timer();
+  const bool led = role_ == Role::leader;
   role_ = Role::follower;
+  if (led) {
+    restart_election_timer();
+    follow_configuration();  // Nobody is told good-bye any more.
+  }
   for (Peer& peer : peers_) {
     peer.granted = peer.pre_granted = false;
     peer.progress = Progress();
@@ -72,12 +87,12 @@ void Core::adopt(Term term, Output& out) {
 
 void Core::count_vote(Slot slot, Output& out) {
   peers_[slot].granted = true;
-  if (majority(&Peer::granted)) become_leader(out);
+  if (majority([](const Peer& peer) { return peer.granted; })) become_leader(out);
 }
 
 void Core::count_pre_vote(Slot slot, Output& out) {
   peers_[slot].pre_granted = true;
-  if (majority(&Peer::pre_granted)) become_candidate(false, out);
+  if (majority([](const Peer& peer) { return peer.pre_granted; })) become_candidate(false, out);
 }
 
 // Stickiness: a server that lost touch must not depose a leader that the others still hear.
@@ -111,7 +126,15 @@ Refusal Core::follow(NodeId leader, Term term, Output& out) {
   return Refusal::none;
 }
 
+// Who asks need not be in the configuration that is in force here, nor need this server: a voter of
+// a later one may depend on this vote (rule 6).
 Refusal Core::on_vote_request(NodeId from, const VoteRequest& request, Output& out) {
+  if (has_left(from, request.last)) {
+    tell_that_it_left(from);
+    const Position committed{commit_, *log_.term_at(commit_)};
+    send(from, VoteReply{hard_.term, request.pre, false, committed}, hard_write_, out);
+    return Refusal::candidate_left;
+  }
   const bool stale = request.pre ? request.term <= hard_.term : request.term < hard_.term;
   if (stale) {
     // Our term in the answer is how a candidate from the past catches up.
@@ -142,7 +165,7 @@ Refusal Core::on_vote_reply(NodeId from, const VoteReply& reply, Output& out) {
   if (!slot) return Refusal::unknown_sender;
   if (!reply.granted) {
     if (reply.term > hard_.term) adopt(reply.term, out);
-    return Refusal::none;
+    return reply.committed ? hear_committed(*reply.committed) : Refusal::none;
   }
   const Term asked = reply.pre ? hard_.term.next() : hard_.term;
   if (reply.term < asked) return Refusal::stale_term;

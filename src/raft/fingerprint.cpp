@@ -54,6 +54,16 @@ class Core::Text {
 namespace {
 
 template <class Text>
+void describe(Text& text, const std::vector<Member>& members) {
+  std::vector<const Member*> sorted;
+  for (const Member& member : members) sorted.push_back(&member);
+  const auto place = [&](const Member* one) { return std::ranges::find(text.order(), one->id); };
+  if (!text.order().empty()) std::ranges::sort(sorted, {}, place);
+  text << std::uint64_t{members.size()};
+  for (const Member* member : sorted) text << member->id << std::uint64_t{member->voter};
+}
+
+template <class Text>
 void describe_progress(Text& text, const Progress& progress, const Options& options) {
   text << progress.match() << progress.next()
        << std::string_view(progress.probing() ? "probe" : "replicate");
@@ -106,6 +116,7 @@ void Core::describe(Text& text) const {
   const auto holds_hard = [&](const auto& write) { return write.seq <= hard_write_; };
   text << "disk" << static_cast<std::uint64_t>(std::ranges::count_if(unfinished, holds_hard));
   for (const Durability::Unfinished& write : unfinished) text << write.last;
+  describe_members(text);
   text << "leader" << leader_.value_or(NodeId());
   if (leader_heard_) text.age_up_to(*leader_heard_, options_.election_timeout_min);
   std::vector<const Peer*> peers;
@@ -125,7 +136,33 @@ void Core::describe(Text& text) const {
     return;
   }
   text.deadline(heartbeat_due_) << round_;
-  for (const Peer* peer : peers) describe_progress(text, peer->progress, options_);
+  for (const Peer* peer : peers) {
+    describe_progress(text, peer->progress, options_);
+    describe_change(text, *peer);
+  }
+}
+
+void Core::describe_members(Text& text) const {
+  text << "members";
+  for (const auto& [at, configuration] : configurations_) {
+    text << at;
+    raft::describe(text, configuration->members);
+    raft::describe(text, configuration->outgoing);
+    raft::describe(text, configuration->wanted);
+  }
+  text << "lacks" << lacks_.value_or(Position());
+}
+
+// What a leader knows of a server that is to become a voter, or that has left.
+void Core::describe_change(Text& text, const Peer& peer) const {
+  const CatchUp& catch_up = peer.catch_up;
+  text << catch_up.goal << std::uint64_t{catch_up.rounds} << std::uint64_t{catch_up.done};
+  if (!catch_up.done && catch_up.goal > Index()) {
+    text.age_up_to(catch_up.since, options_.election_timeout_min);
+  }
+  if (!peer.farewell) return;
+  text << "leaves" << peer.id << peer.farewell->at << peer.farewell->told_in_round;
+  if (peer.farewell->until) text.deadline(*peer.farewell->until);
 }
 
 // Which rounds a peer has answered matters to the reads that wait for one, and to no later read.

@@ -58,6 +58,8 @@ struct VoteReply {
   Term term;  ///< Granted: the term that was asked for. Refused: the voter's own.
   bool pre = false;
   bool granted = false;
+  /// Told to a candidate that is no voter as far as the sender knows: this entry is committed.
+  std::optional<Position> committed{};
   friend bool operator==(const VoteReply&, const VoteReply&) = default;
 };
 

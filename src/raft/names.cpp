@@ -39,6 +39,24 @@ std::string_view name_of(Refusal refusal) {
     case Refusal::learner_does_not_stand: return "learner_does_not_stand";
     case Refusal::log_differs: return "log_differs";
     case Refusal::vote_not_durable: return "vote_not_durable";
+    case Refusal::candidate_left: return "candidate_left";
+  }
+  KUILT_FAIL("a refusal has a name");
+}
+
+std::string_view name_of(ChangeRefusal refusal) {
+  switch (refusal) {
+    case ChangeRefusal::none: return "none";
+    case ChangeRefusal::not_leader: return "not_leader";
+    case ChangeRefusal::nothing_committed_in_term: return "nothing_committed_in_term";
+    case ChangeRefusal::change_under_way: return "change_under_way";
+    case ChangeRefusal::handing_over: return "handing_over";
+    case ChangeRefusal::no_voters: return "no_voters";
+    case ChangeRefusal::same_members: return "same_members";
+    case ChangeRefusal::too_many_members: return "too_many_members";
+    case ChangeRefusal::members_not_distinct: return "members_not_distinct";
+    case ChangeRefusal::unknown_learner: return "unknown_learner";
+    case ChangeRefusal::learner_behind: return "learner_behind";
   }
   KUILT_FAIL("a refusal has a name");
 }

@@ -62,6 +62,13 @@ std::optional<std::string> complaint_about(const Options& options) {
     return below("read_wait_max", options.read_wait_max, "retransmit_after",
                  options.retransmit_after);
   }
+  if (options.learner_silence_max < options.election_timeout_max) {
+    return below("learner_silence_max", options.learner_silence_max, "election_timeout_max",
+                 options.election_timeout_max);
+  }
+  if (options.catch_up_rounds_max == 0) {
+    return "catch_up_rounds_max is 0, but a learner needs one round at least";
+  }
   if (options.term_jump_max == 0) return "term_jump_max is 0, but no term could ever be adopted";
   return std::nullopt;
 }

@@ -8,9 +8,10 @@ namespace kuilt::raft {
 namespace {
 
 // What no sound leader of this cluster sends, told from the message alone.
-Refusal malformed(const AppendRequest& request, const Parameters& parameters) {
+Refusal malformed(const AppendRequest& request, const Parameters& in_force) {
   if (request.prev.term > request.term) return Refusal::entry_term_grows_beyond_message;
   Position before = request.prev;
+  const Parameters* parameters = &in_force;
   for (const Entry& entry : request.entries) {
     if (entry.at.index != before.index.next()) return Refusal::entries_not_contiguous;
     if (entry.at.term > request.term) return Refusal::entry_term_grows_beyond_message;
@@ -18,7 +19,10 @@ Refusal malformed(const AppendRequest& request, const Parameters& parameters) {
     if ((entry.kind == EntryKind::configuration) != (entry.configuration != nullptr)) {
       return Refusal::entry_kind_and_configuration_disagree;
     }
-    if (entry.stored.size() > parameters.stored_bytes_max()) {
+    // What holds for those that follow, also where a server hears of its cluster for the first
+    // time.
+    if (entry.configuration) parameters = &entry.configuration->parameters;
+    if (entry.stored.size() > parameters->stored_bytes_max()) {
       return Refusal::entry_larger_than_allowed;
     }
     before = entry.at;
@@ -35,7 +39,7 @@ Index last_verified(const AppendRequest& request) {
 // --- The follower's side ---
 
 Refusal Core::on_append_request(NodeId from, const AppendRequest& request, Output& out) {
-  const Refusal flaw = malformed(request, configuration_->parameters);
+  const Refusal flaw = malformed(request, configuration()->parameters);
   if (flaw != Refusal::none) return flaw;
   if (request.term < hard_.term) {
     // Makes a leader of the past step down. It answers no prev, so nobody can take it for a
@@ -127,7 +131,10 @@ Refusal Core::on_heartbeat(NodeId from, const Heartbeat& heartbeat, Output& out)
 
 void Core::on_propose(const Propose& propose, Output& out) {
   KUILT_CHECK(role_ == Role::leader && !hands_over());
-  for (const Entry& entry : propose.entries) KUILT_CHECK(entry.at.term == hard_.term);
+  for (const Entry& entry : propose.entries) {
+    KUILT_CHECK(entry.at.term == hard_.term);
+    KUILT_CHECK(!entry.configuration || (may_configure() && propose.entries.size() == 1));
+  }
   append(propose.entries, out);
 }
 
@@ -153,6 +160,7 @@ Refusal Core::on_append_reply(NodeId from, const AppendReply& reply, Output& out
   peer.progress.hear(reply.boot, now_);
   if (!reply.accepted) return on_rejection(peer, reply);
   peer.progress.acknowledge(reply.durable, now_);
+  follow_catch_up(peer);
   advance_commit();
   return Refusal::none;
 }
@@ -179,6 +187,10 @@ Refusal Core::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply, Outpu
   progress.answer(reply.round);
   progress.resume();
   if (progress.lost_in_flight(reply.round, reply.last)) progress.probe();
+  if (auto& farewell = peers_[*slot].farewell; farewell && farewell->told_in_round != 0) {
+    // It has the whole log through the entry that leaves it out, and knows that it is committed.
+    if (reply.round >= farewell->told_in_round) farewell->until = now_;
+  }
   return Refusal::none;
 }
 
@@ -216,6 +228,7 @@ void Core::broadcast_heartbeat(Output& out) {
   heartbeat_due_ = now_ + options_.heartbeat_interval;
   ++round_;
   begin_read_round();
+  count_farewell_rounds();
   const Heartbeat heartbeat{hard_.term, {commit_, *log_.term_at(commit_)}, round_};
   for (const Peer& peer : peers_) {
     if (peer.id != self()) send(peer.id, heartbeat, hard_write_, out);
@@ -272,13 +285,13 @@ void Core::ask_for_entries(Peer& peer, Output& out) {
 // Replicas count once their disk does, this one included; the leader's own write is not waited for
 // when enough others have it. Entries of earlier terms are never counted (Raft 5.4.2, rule 4).
 void Core::advance_commit() {
-  const auto durable_at = [&](const Peer& peer) {
+  const auto durable_of = [&](const Peer& peer) {
     return peer.id == self() ? durability_.index() : peer.progress.match();
   };
   Index decided = commit_;
-  for (const Peer& one : peers_) {
-    const Index index = durable_at(one);
-    const auto has_it = [&](const Peer& peer) { return durable_at(peer) >= index; };
+  for (const Peer& candidate : peers_) {
+    const Index index = durable_of(candidate);
+    const auto has_it = [&](const Peer& peer) { return durable_of(peer) >= index; };
     if (index > decided && majority(has_it)) decided = index;
   }
   if (decided > commit_ && log_.term_at(decided) == hard_.term) commit_through(decided);

@@ -25,20 +25,30 @@ void Coverage::add(const Coverage& other) {
   late_orders += other.late_orders;
   for (const auto& [end, count] : other.transfers) transfers[end] += count;
   for (const auto& [refusal, count] : other.refusals) refusals[refusal] += count;
+  for (const auto& [refusal, count] : other.changes) changes[refusal] += count;
+  joint += other.joint;
+  waits += other.waits;
+  given_up += other.given_up;
+  rolled_back += other.rolled_back;
+  led_from_outside += other.led_from_outside;
 }
 
 Group::Group(const GroupOptions& options) : options_(options), rng_(options.seed) {
   std::vector<NodeId> voting;
   std::vector<NodeId> learning;
-  for (std::size_t i = 0; i < options.voters + options.learners; ++i) {
+  for (std::size_t i = 0; i < options.voters + options.learners + options.spares; ++i) {
     const NodeId id = NodeId::named(std::string(1, static_cast<char>('a' + i)));
-    (i < options.voters ? voting : learning).push_back(id);
+    if (i < options.voters) {
+      voting.push_back(id);
+    } else if (i < options.voters + options.learners) {
+      learning.push_back(id);
+    }
     servers_.emplace_back(id);
     servers_.back().disk.hard.term = options.base.term;
     servers_.back().disk.commit = options.base.index;
   }
   configuration_ = voters(voting, learning);
-  next_proposal_ = next_read_ = next_fault_ = next_transfer_ = now_;
+  next_proposal_ = next_read_ = next_fault_ = next_transfer_ = next_change_ = now_;
   for (std::size_t i = 0; i < servers_.size(); ++i) start(i);
 }
 
@@ -56,7 +66,13 @@ void Group::start(std::size_t i) {
     if (new_term) boot.terms.push_back({entry.at.index, entry.at.term});
   }
   boot.commit = server.disk.commit;
-  boot.configuration = configuration_;
+  const bool spare = configuration_->find(server.id) == nullptr;
+  boot.configuration = spare ? voters({}) : configuration_;
+  for (const Entry& entry : boot.tail) {
+    if (entry.configuration && entry.at.index <= boot.commit) {
+      boot.configuration = entry.configuration;
+    }
+  }
   server.log = boot.tail;
   server.core.emplace(options_.raft, std::move(boot), rng_.next(), now_);
   server.outbox = Outbox();
@@ -170,12 +186,37 @@ void Group::step(std::size_t i, const Input& input) {
   const auto* received = std::get_if<Received>(&input);
   const bool order = received != nullptr && std::holds_alternative<TimeoutNow>(received->message);
   if (order && out.refused == Refusal::stale_term) ++coverage_.late_orders;
+  count_configurations(i, out);
   obey(i, out);
   check(i, out);
   if (std::holds_alternative<Tick>(input) && server.wake_at <= now_) {
     fail(i, "a core never asks to be woken at once, for ever");
   }
+  if (out.configure) configure(i, out.configure);
   forget_promise(i, before);
+}
+
+// As a server does: at once, before anything else.
+void Group::configure(std::size_t i, const SharedConfiguration& configuration) {
+  const Core& core = *servers_[i].core;
+  Propose propose;
+  propose.entries.push_back({{core.last().index.next(), core.term()},
+                             EntryKind::configuration,
+                             Bytes("configuration " + std::to_string(++payload_)),
+                             configuration});
+  step(i, propose);
+}
+
+void Group::count_configurations(std::size_t i, const Output& out) {
+  const Server& server = servers_[i];
+  if (out.truncated_after) {
+    for (std::size_t n = offset(out.truncated_after->next(), options_.base); n < server.log.size();
+         ++n) {
+      if (server.log[n].configuration) ++coverage_.rolled_back;
+    }
+  }
+  const bool leads = server.core->role() == Role::leader;
+  if (leads && !server.core->configuration()->votes(server.id)) ++coverage_.led_from_outside;
 }
 
 void Group::obey(std::size_t i, Output& out) {
@@ -195,7 +236,8 @@ void Group::obey(std::size_t i, Output& out) {
 // or a term was ordered, and a restart in time for the same election.
 void Group::forget_promise(std::size_t i, HardState before) {
   Server& server = servers_[i];
-  if (!options_.faults || server.core->hard_state() == before || !rng_.chance(20)) return;
+  if (!options_.faults || !server.core || violation_) return;
+  if (server.core->hard_state() == before || !rng_.chance(20)) return;
   crash(i);
   server.up_at = now_ + std::chrono::milliseconds(1 + rng_.below(30));
 }
@@ -226,6 +268,36 @@ void Group::read() {
   }
 }
 
+// Any servers at all, several at once; now and then what must be refused.
+ChangeMembership Group::draw_change(const Configuration& now) {
+  ChangeMembership change;
+  change.wait_for_learners = rng_.chance(70);
+  if (rng_.chance(5)) return change;
+  const bool small = rng_.chance(50);
+  for (const Server& server : servers_) {
+    const Member* member = Configuration::find_in(now.members, server.id);
+    const bool was = member != nullptr;
+    const bool is = small ? was != rng_.chance(15) : rng_.chance(50);
+    const bool voter = was && rng_.chance(70) ? member->voter : rng_.chance(80);
+    if (is) change.members.push_back({server.id, "", "", "", voter});
+  }
+  return change;
+}
+
+void Group::change() {
+  next_change_ = now_ + std::chrono::milliseconds(rng_.below(800));
+  const bool anybody = rng_.chance(5);
+  const std::size_t i = anybody ? rng_.below(servers_.size()) : any_leader().value_or(0);
+  if (!servers_[i].core) return;
+  const ChangeMembership wanted = draw_change(*servers_[i].core->configuration());
+  // Judged as by `step`, which has no room for the answer.
+  Core judge = *servers_[i].core;
+  const Output judged = judge.step(now_, wanted);
+  ++coverage_.changes[judged.change_refused];
+  if (judged.configure && !judged.configure->wanted.empty()) ++coverage_.waits;
+  step(i, wanted);
+}
+
 std::optional<std::size_t> Group::any_leader() const {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     if (servers_[i].core && servers_[i].core->role() == Role::leader) return i;
@@ -234,7 +306,9 @@ std::optional<std::size_t> Group::any_leader() const {
 }
 
 void Group::misbehave() {
-  next_fault_ = now_ + std::chrono::milliseconds(20 + rng_.below(300));
+  // A change needs a leader that lives for a while.
+  const std::uint64_t rest = options_.changes ? 1200 : 300;
+  next_fault_ = now_ + std::chrono::milliseconds(20 + rng_.below(rest));
   const std::size_t i = rng_.below(servers_.size());
   const std::size_t j = rng_.below(servers_.size());
   switch (rng_.below(8)) {
@@ -282,6 +356,7 @@ void Group::heal() {
 Instant Group::next_event() const {
   Instant next = std::min(next_proposal_, next_read_);
   if (options_.faults) next = std::min({next, next_fault_, next_transfer_});
+  if (options_.faults && options_.changes) next = std::min(next, next_change_);
   if (!network_.empty()) next = std::min(next, network_.begin()->first);
   for (const Server& server : servers_) {
     next = std::min(next, server.core ? server.wake_at : server.up_at);
@@ -315,6 +390,7 @@ void Group::run(Duration duration) {
     }
     if (now_ >= next_proposal_) propose();
     if (now_ >= next_read_) read();
+    if (options_.faults && options_.changes && now_ >= next_change_) change();
     if (options_.faults && now_ >= next_fault_) misbehave();
     if (options_.faults && now_ >= next_transfer_) transfer();
   }
@@ -361,6 +437,7 @@ void Group::check_committed(std::size_t i) {
       decided_.push_back(server.log[n]);
       decided_in_.push_back(server.core->term());
       ++coverage_.commits;
+      count_decided(server.log[n]);
     }
     if (server.log[n] != decided_[n]) return fail(i, "an index is decided once");
   }
@@ -387,10 +464,35 @@ void Group::check_reads(std::size_t i, const Output& out) {
   }
 }
 
+void Group::count_decided(const Entry& entry) {
+  if (!entry.configuration) return;
+  const SharedConfiguration before = std::exchange(decided_configuration_, entry.configuration);
+  if (entry.configuration->is_joint()) ++coverage_.joint;
+  const bool waited = before && !before->wanted.empty();
+  if (waited && before->members == entry.configuration->members) ++coverage_.given_up;
+}
+
+bool Group::settled() const {
+  const auto leader = any_leader();
+  if (!leader) return false;
+  const SharedConfiguration& now = servers_[*leader].core->configuration();
+  if (now->is_changing() || now != servers_[*leader].core->committed_configuration()) return false;
+  for (const Server& server : servers_) {
+    if (now->votes(server.id)) continue;
+    const Role role = server.core->role();
+    if (role == Role::candidate || role == Role::leader) return false;
+  }
+  return true;
+}
+
 bool Group::converged() const {
+  const auto leader = any_leader();
+  if (!leader) return false;
+  const SharedConfiguration& now = servers_[*leader].core->configuration();
   bool led = false;
   for (const Server& server : servers_) {
     if (!server.core) return false;
+    if (now->find(server.id) == nullptr) continue;
     led = led || server.core->role() == Role::leader;
     const std::size_t behind =
         decided_.size() - (server.core->commit_index().value() - options_.base.index.value());
@@ -411,9 +513,38 @@ void Group::note(const std::string& event) {
   if (history_.size() > 40) history_.pop_front();
 }
 
+std::size_t Group::unaware() const {
+  std::size_t unaware = 0;
+  for (const Server& server : servers_) {
+    const SharedConfiguration& now = servers_[any_leader().value()].core->configuration();
+    if (!now->votes(server.id) && server.core->configuration()->votes(server.id)) ++unaware;
+  }
+  return unaware;
+}
+
 std::string Group::history() const {
   std::string text;
   for (const std::string& line : history_) text += line + "\n";
+  const auto list = [&](const std::vector<Member>& members) {
+    text += " [";
+    for (const Member& member : members) {
+      text += std::to_string(number_of(member.id)) + (member.voter ? "" : "l") + " ";
+    }
+    text += "]";
+  };
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    text += "server " + std::to_string(i);
+    if (const auto& core = servers_[i].core) {
+      text += ": " + std::string(name_of(core->role())) + " of term " +
+              std::to_string(core->term().value()) + ", last " +
+              std::to_string(core->last().index.value()) + ", commit " +
+              std::to_string(core->commit_index().value()) + ", members";
+      list(core->configuration()->members);
+      list(core->configuration()->outgoing);
+      list(core->configuration()->wanted);
+    }
+    text += "\n";
+  }
   return text;
 }
 

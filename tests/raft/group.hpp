@@ -19,6 +19,8 @@ struct GroupOptions {
   std::uint64_t seed = 1;
   std::size_t voters = 3;
   std::size_t learners = 0;
+  std::size_t spares = 0;         ///< Servers that know of no cluster yet, and may be added.
+  bool changes = false;           ///< Members come and go, any number of them at once.
   Position base;                  ///< Of every log.
   bool faults = true;             ///< Loss, duplication, long delays, crashes, partitions.
   Duration link_delay_max = 2ms;  ///< As long as a link behaves.
@@ -42,6 +44,13 @@ struct Coverage {
   std::uint64_t late_orders = 0;  // To stand for election, that came after a later term.
   std::map<TransferEnd, std::uint64_t> transfers;
   std::map<Refusal, std::uint64_t> refusals;
+  std::map<ChangeRefusal, std::uint64_t> changes;  ///< Asked for, by what became of it at once.
+  std::uint64_t joint = 0;                         ///< Joint configurations that were committed.
+  std::uint64_t waits = 0;                         ///< Changes that waited for learners.
+  std::uint64_t given_up = 0;                      ///< Of these, without success.
+  std::uint64_t rolled_back = 0;                   ///< Configurations that a truncation undid.
+  std::uint64_t unaware = 0;                       ///< Removed servers that were never told.
+  std::uint64_t led_from_outside = 0;              ///< Leaders that their configuration leaves out.
 
   void add(const Coverage& other);
 };
@@ -60,6 +69,10 @@ class Group {
   [[nodiscard]] const Coverage& coverage() const { return coverage_; }
   /// Whether somebody leads, and everybody has committed the same, all of it.
   [[nodiscard]] bool converged() const;
+  /// Whether no change is under way, and who is no voter any more keeps still.
+  [[nodiscard]] bool settled() const;
+  /// Of these, how many keep still without knowing why. Pre: settled.
+  [[nodiscard]] std::size_t unaware() const;
   /// The last events, for a person who looks at a failure.
   [[nodiscard]] std::string history() const;
 
@@ -103,12 +116,17 @@ class Group {
   void finish_write(std::size_t i);
   void propose();
   void read();
+  void change();
+  void configure(std::size_t i, const SharedConfiguration& configuration);
+  [[nodiscard]] ChangeMembership draw_change(const Configuration& now);
+  void count_configurations(std::size_t i, const Output& out);
   void misbehave();
   void transfer();
   [[nodiscard]] std::optional<std::size_t> any_leader() const;
   void check(std::size_t i, const Output& out);
   void check_committed(std::size_t i);
   void check_reads(std::size_t i, const Output& out);
+  void count_decided(const Entry& entry);
   void fail(std::size_t i, std::string_view what);
   void note(const std::string& event);
   [[nodiscard]] Duration disk_delay(const Server& server);
@@ -120,16 +138,18 @@ class Group {
   Rng rng_;
   Instant now_{Duration(1h)};
   std::vector<Server> servers_;
-  SharedConfiguration configuration_;
+  SharedConfiguration configuration_;  // Of the first members, as of the base.
   std::multimap<Instant, Flight> network_;
   std::set<std::pair<std::size_t, std::size_t>> cut_;  // One-way.
   Instant next_proposal_{};
   Instant next_read_{};
   Instant next_fault_{};
   Instant next_transfer_{};
-  std::vector<Entry> decided_;        // What anybody ever committed, after the base.
-  std::vector<Term> decided_in_;      // The term of the server that committed it first.
-  std::map<Term, NodeId> leader_of_;  // Over the whole run.
+  Instant next_change_{};
+  std::vector<Entry> decided_;                 // What anybody ever committed, after the base.
+  std::vector<Term> decided_in_;               // The term of the server that committed it first.
+  SharedConfiguration decided_configuration_;  // The last one among them.
+  std::map<Term, NodeId> leader_of_;           // Over the whole run.
   std::uint64_t payload_ = 0;
   ReadId last_read_;
   std::map<ReadId, Index> read_floors_;  // What had been decided when the read was asked for.

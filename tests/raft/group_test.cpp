@@ -96,13 +96,76 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
               coverage.reads_by_leaders, coverage.reads_via_leaders, coverage.shared_read_rounds);
   for (const auto& [failure, count] : coverage.failed_reads) {
     std::printf("reads failed by %s: %lu\n", std::string(name_of(failure)).c_str(), count);
-}
+  }
 
   for (const auto& [end, count] : coverage.transfers) {
     std::printf("transfers, %s: %lu\n", std::string(name_of(end)).c_str(), count);
   }
   for (const auto& [refusal, count] : coverage.refusals) {
     std::printf("refused as %s: %lu\n", std::string(name_of(refusal)).c_str(), count);
+  }
+}
+
+GroupOptions changing_options_of(std::uint64_t seed) {
+  GroupOptions options = options_of(seed);
+  options.changes = true;
+  options.voters = 1 + seed % 5;
+  options.learners = seed % 3 == 0 ? 1 : 0;
+  options.spares = 7 - options.voters - options.learners;
+  options.raft.learner_silence_max = 2s;
+  options.raft.catch_up_rounds_max = 3;
+  options.raft.learner_behind_max = 20;
+  return options;
+}
+
+void run_one_with_changes(std::uint64_t seed, Coverage& coverage) {
+  Group group(changing_options_of(seed));
+  group.run(12s);
+  ASSERT_FALSE(group.violation()) << "seed " << seed << ": " << *group.violation() << "\n"
+                                  << group.history();
+  group.heal();
+  group.run(12s);
+  ASSERT_FALSE(group.violation()) << "seed " << seed << ", healed: " << *group.violation() << "\n"
+                                  << group.history();
+  EXPECT_TRUE(group.converged()) << "seed " << seed << "\n" << group.history();
+  EXPECT_TRUE(group.settled()) << "seed " << seed << "\n" << group.history();
+  const std::uint64_t leaders = group.coverage().leaders;
+  group.run(5s);
+  EXPECT_EQ(group.coverage().leaders, leaders) << "who left disturbs nobody, seed " << seed << "\n"
+                                               << group.history();
+  // Only whoever knows nobody that has stayed is left without the news.
+  coverage.unaware += group.unaware();
+  coverage.add(group.coverage());
+}
+
+TEST(Group, KeepsItsPromisesWhileMembersComeAndGoUnderFaults) {
+  Coverage coverage;
+  if (const std::uint64_t seed = number_from("KUILT_RAFT_SEED", 0); seed != 0) {
+    return run_one_with_changes(seed, coverage);
+  }
+  const std::uint64_t seeds = number_from("KUILT_RAFT_SEEDS", seeds_by_default / 3 + 1);
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    run_one_with_changes(seed, coverage);
+    if (HasFailure()) return;
+  }
+
+  EXPECT_GT(coverage.joint, 0U);
+  EXPECT_GT(coverage.waits, 0U);
+  EXPECT_GT(coverage.led_from_outside, 0U);
+  EXPECT_GT(coverage.changes[ChangeRefusal::none], 0U);
+  EXPECT_GT(coverage.changes[ChangeRefusal::change_under_way], 0U);
+  if (seeds >= 40) {
+    EXPECT_GT(coverage.rolled_back, 0U);
+    EXPECT_GT(coverage.given_up, 0U);
+    EXPECT_GT(coverage.changes[ChangeRefusal::nothing_committed_in_term], 0U);
+    EXPECT_GT(coverage.changes[ChangeRefusal::learner_behind], 0U);
+  }
+  std::printf(
+      "joint %lu, waits %lu, given up %lu, rolled back %lu, led from outside %lu, unaware %lu\n",
+      coverage.joint, coverage.waits, coverage.given_up, coverage.rolled_back,
+      coverage.led_from_outside, coverage.unaware);
+  for (const auto& [refusal, count] : coverage.changes) {
+    std::printf("changes, %s: %lu\n", std::string(name_of(refusal)).c_str(), count);
   }
 }
 
