@@ -1,6 +1,7 @@
 #include "cluster/boot.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,14 @@ namespace {
 Error broken(const raft::Entry& entry, const std::string& what) {
   return Error(ErrorCode::corrupt, Effect::none,
                "entry " + std::to_string(entry.at.index.value()) + ": " + what);
+}
+
+// What a cluster's configurations have in common, as long as no one of them is committed here.
+raft::SharedConfiguration without_members(raft::Configuration configuration) {
+  configuration.members.clear();
+  configuration.outgoing.clear();
+  configuration.wanted.clear();
+  return std::make_shared<const raft::Configuration>(std::move(configuration));
 }
 
 }  // namespace
@@ -28,17 +37,19 @@ BootBuilder::BootBuilder(Position base, std::uint64_t checkpoint_interval,
   if (base_ != Position{}) digests_.begin(base_, {});
 }
 
-Status BootBuilder::take_configuration(const raft::Entry& entry) {
+Status BootBuilder::take_configuration(const raft::Entry& entry, bool committed) {
   auto admitted = wire::admit_stored(entry.at, entry.kind, entry.stored);
   if (!admitted) return broken(entry, admitted.error().message());
-  configuration_ = admitted->configuration;
+  const raft::SharedConfiguration& found = admitted->configuration;
+  if (!configuration_) configuration_ = without_members(*found);
+  (committed ? configuration_ : pending_configuration_) = found;
   if (!sessions_) sessions_.emplace(configuration_->parameters);
   return Done{};
 }
 
 Status BootBuilder::take(const raft::Entry& entry, bool committed) {
   if (entry.kind == raft::EntryKind::configuration) {
-    if (Status status = take_configuration(entry); !status) return status;
+    if (Status status = take_configuration(entry, committed); !status) return status;
   }
   if (!sessions_) return broken(entry, "comes before any configuration");
   if (entry.kind == raft::EntryKind::command) {
@@ -57,6 +68,7 @@ void BootBuilder::commit_pending() {
   for (const raft::Entry& entry : pending_) digests_.extend(entry);
   if (!pending_.empty()) sessions_->release(pending_.back().at.index);
   pending_.clear();
+  if (pending_configuration_) configuration_ = std::exchange(pending_configuration_, nullptr);
 }
 
 // The table and the digests of the log are as of the cut right now, and so must the snapshot be. It
@@ -66,9 +78,10 @@ void BootBuilder::meet_cut(Position cut) {
     if (snapshot.at != cut) continue;
     RoomDigests digests = digests_;
     for (const raft::Entry& entry : pending_) digests.extend(entry);
+    const auto& configuration = pending_configuration_ ? pending_configuration_ : configuration_;
     auto state = CommittedState::decode(snapshot.state);
     const bool is_equal =
-        state && snapshot.state == encode_state(cut, *configuration_, *sessions_, digests);
+        state && snapshot.state == encode_state(cut, *configuration, *sessions_, digests);
     if (!is_equal) {
       complaints_.push_back(
           "the snapshot at index " + std::to_string(cut.index.value()) + " of term " +
@@ -88,9 +101,8 @@ Index BootBuilder::proven(Index commit) const {
 }
 
 Result<BootBuilder::Boots> BootBuilder::finish(Log log) && {
-  if (!configuration_ || configuration_->find(log.self) == nullptr) {
-    return Error(ErrorCode::corrupt, Effect::none,
-                 "the log has no configuration that names node " + log.self.text());
+  if (!configuration_) {
+    return Error(ErrorCode::corrupt, Effect::none, "the log has no configuration");
   }
   for (raft::Entry& entry : log.tail) {
     if (entry.kind != raft::EntryKind::configuration) continue;

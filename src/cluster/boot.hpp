@@ -23,8 +23,8 @@ struct BootSnapshot {
 /// Takes in a recovered log entry by entry, and keeps nothing that grows with it.
 class BootBuilder {
  public:
-  /// `at_base` is the configuration as of the log's base; unset for a log from (0, 0), whose first
-  /// entry is the founding record.
+  /// `at_base` is the configuration as of the log's base, without members for a server that has yet
+  /// to hear of its cluster; unset for a log from (0, 0), whose first entry is the founding record.
   ///
   /// `snapshots`: each is compared with what the log says, where the log reaches its cut. A
   /// snapshot is written of a cut that is committed and durable: so one whose cut is in the log,
@@ -61,21 +61,22 @@ class BootBuilder {
     MachineBoot machine;
     FeedBoot feed;
   };
-  /// Errors: corrupt (no configuration in the log, or one that does not name `log.self`).
+  /// Errors: corrupt (no configuration in the log).
   Result<Boots> finish(Log log) &&;
 
  private:
-  Status take_configuration(const raft::Entry& entry);
+  Status take_configuration(const raft::Entry& entry, bool committed);
   void commit_pending();
   void meet_cut(Position cut);
 
   Position base_;
-  raft::SharedConfiguration configuration_;
+  raft::SharedConfiguration configuration_;  // The last committed one; later ones are in the tail.
   std::optional<ClientSessionTable> sessions_;
   RoomDigests digests_;
   CutTally cuts_;
   std::vector<BootSnapshot> snapshots_;
   std::vector<raft::Entry> pending_;  ///< Not vouched for as committed, by anything so far.
+  raft::SharedConfiguration pending_configuration_;  ///< The last one among them.
   std::optional<Position> restored_;
   std::vector<std::string> complaints_;
 };

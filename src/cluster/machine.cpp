@@ -115,6 +115,7 @@ void Machine::take_in(Turn& turn, Input& input) {
       [&](const Verdicts& verdicts) { on_verdicts(turn, verdicts); },
       [&](const BarrierCall& call) { on_barrier(turn, call); },
       [&](const TransferLeadership& request) { on_transfer(turn, request); },
+      [&](const ChangeMembers& wanted) { change_members(turn, wanted); },
   };
   std::visit(on_input, input);
 }
@@ -163,6 +164,8 @@ void Machine::absorb(Turn& turn, raft::Output out) {
   turn.out.wake_at = out.wake_at;
   // Commit before leadership: what this step has committed is no longer to be forwarded.
   if (out.committed) publish(turn);
+  if (out.configuration) turn.out.configuration = core_.configuration();
+  if (out.configure) configure(turn, out.configure);
   follow_leadership(turn);
   if (out.round_reads > 1) ++counters_.shared_read_rounds;
   for (const raft::FinishedRead& read : out.reads) on_finished_read(turn, read);
@@ -191,6 +194,21 @@ void Machine::follow_transfer(Turn& turn, const raft::TransferEnded& ended) {
   if (!given_up || !leads()) return;
   ++counters_.transfers_given_back;
   take_parked(turn);
+}
+
+void Machine::change_members(Turn& turn, const ChangeMembers& wanted) {
+  flush(turn);
+  raft::Output out = core_.step(turn.now, wanted.change);
+  turn.out.changes.push_back({wanted.number, out.change_refused});
+  absorb(turn, std::move(out));
+}
+
+// Nothing is judged and not yet in the log: whoever steps the core hands that in first.
+void Machine::configure(Turn& turn, const raft::SharedConfiguration& next) {
+  KUILT_CHECK(batch_.empty());
+  const Position at{core_.last().index.next(), core_.term()};
+  const raft::Propose propose{{wire::encode_configuration(at, sessions_.log_time(), next)}};
+  absorb(turn, core_.step(turn.now, propose));
 }
 
 void Machine::follow_truncation(Index truncated_after) {

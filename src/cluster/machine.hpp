@@ -116,8 +116,14 @@ struct TransferLeadership {
   std::uint64_t number = 0;  ///< Of the caller's counting; what ends it carries it.
   std::optional<NodeId> target;
 };
-using Input = std::variant<Tick, Submit, LinkClosed, FromPeer, PeerUp, PeerDown, raft::Written,
-                           raft::Loaded, Applied, Verdicts, BarrierCall, TransferLeadership>;
+/// Somebody wants other members. `number` comes back with the answer.
+struct ChangeMembers {
+  std::uint64_t number = 0;
+  raft::ChangeMembership change;
+};
+using Input =
+    std::variant<Tick, Submit, LinkClosed, FromPeer, PeerUp, PeerDown, raft::Written, raft::Loaded,
+                 Applied, Verdicts, BarrierCall, TransferLeadership, ChangeMembers>;
 
 struct Answered {
   LinkId link;
@@ -126,6 +132,11 @@ struct Answered {
 struct BarrierAnswered {
   LinkId link;
   wire::BarrierAnswer answer;
+};
+/// Whether a change of members begins; how it goes on is in the log.
+struct ChangeJudged {
+  std::uint64_t number = 0;
+  raft::ChangeRefusal refusal = raft::ChangeRefusal::none;
 };
 struct PeerSend {
   NodeId to;
@@ -161,7 +172,9 @@ struct Output {
   std::optional<Index> applied;          ///< `Applied` through here has been taken in.
   std::optional<Leadership> leadership;  ///< Set when it changed.
   std::vector<TransferEnded> transfers;
-  Instant wake_at{};  ///< Step with Tick no later than this.
+  std::vector<ChangeJudged> changes;
+  raft::SharedConfiguration configuration;  ///< Set when another one is in force: links follow it.
+  Instant wake_at{};                        ///< Step with Tick no later than this.
 };
 
 /// Counted since boot. The names are those of /metrics and of the simulator's coverage.
@@ -241,6 +254,8 @@ class Machine {
   void run(Turn& turn, const raft::Input& input);
   void flush(Turn& turn);
   void absorb(Turn& turn, raft::Output out);
+  void change_members(Turn& turn, const ChangeMembers& wanted);
+  void configure(Turn& turn, const raft::SharedConfiguration& next);
   void follow_truncation(Index truncated_after);
   void publish(Turn& turn);
   void follow_leadership(Turn& turn);

@@ -142,6 +142,12 @@ Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options
                                           .tail = std::move(found.tail),
                                           .commit = found.commit});
   if (!boots) return std::move(boots).error().within("recover the log");
+  // Nothing changes the members of a cluster of real servers yet.
+  if (boots->machine.raft.configuration->find(identity.node) == nullptr) {
+    return Error(ErrorCode::corrupt, Effect::none,
+                 "the log has no configuration that names node " + identity.node.text())
+        .within("recover the log");
+  }
   const Index last_cut = boots->machine.cuts.last_cut();
   return Recovery{std::move(opened->wal), *std::move(boots), std::move(found_snapshots), last_cut};
 }

@@ -8,7 +8,7 @@
 namespace kuilt::wire {
 
 [[nodiscard]] Bytes encode_configuration_record(const raft::Configuration& configuration);
-/// Errors: bad_frame (also members out of order, twice, or without an id).
+/// Errors: bad_frame (also members out of order, twice, or without an id; a change without voters).
 [[nodiscard]] Result<raft::Configuration> decode_configuration_record(BytesView bytes);
 
 }  // namespace kuilt::wire

@@ -109,6 +109,8 @@ void describe(auto& visitor, wire::Is<Configuration> auto& configuration) {
   visitor.field(2, "history", configuration.history);
   visitor.field(3, "members", configuration.members);
   visitor.field(4, "parameters", configuration.parameters);
+  visitor.field(5, "outgoing", configuration.outgoing);
+  visitor.field(7, "wanted", configuration.wanted);
 }
 
 }  // namespace kuilt::raft

@@ -18,6 +18,7 @@ void describe(auto& visitor, wire::Is<VoteReply> auto& m) {
   visitor.field(1, "term", m.term);
   visitor.field(2, "pre", m.pre);
   visitor.field(3, "granted", m.granted);
+  visitor.field(4, "committed", m.committed);
 }
 // The index of an entry is not sent: entries follow `prev` without a gap.
 void describe(auto& visitor, wire::Is<Entry> auto& entry) {

@@ -111,6 +111,9 @@ class MachineGroup {
   [[nodiscard]] const std::vector<raft::Entry>& committed(std::size_t i) const {
     return nodes_[i].committed;
   }
+  [[nodiscard]] const std::vector<raft::SharedConfiguration>& configurations(std::size_t i) const {
+    return nodes_[i].configurations;
+  }
   [[nodiscard]] std::optional<wire::Outcome> answer(std::uint64_t link,
                                                     std::uint64_t number = 1) const {
     const auto found = answers.find({LinkId(link), number});
@@ -147,8 +150,9 @@ class MachineGroup {
   std::set<std::size_t> isolated;
   std::map<Key, wire::Outcome> answers;
   std::map<Key, wire::BarrierOutcome> barriers;
-  std::vector<Flying> sent;  // Forwards and their replies.
   std::vector<TransferEnded> transfers;
+  std::map<std::uint64_t, raft::ChangeRefusal> judged;  // Changes of members, by number.
+  std::vector<Flying> sent;                             // Forwards and their replies.
 
  private:
   struct Node {
@@ -157,8 +161,9 @@ class MachineGroup {
     std::vector<Input> inbox;
     std::vector<std::pair<Instant, raft::WriteSeq>> writes;
     std::vector<raft::Entry> committed;
-    std::size_t applied = 0;  // Of these.
-    bool tells = false;       // Until the machine has taken in what it was told.
+    std::vector<raft::SharedConfiguration> configurations;  // That were put in force since boot.
+    std::size_t applied = 0;                                // Of these.
+    bool tells = false;  // Until the machine has taken in what it was told.
     std::vector<AdmissionQuestion> asked;
     Instant wake{};
   };
@@ -205,6 +210,8 @@ class MachineGroup {
       EXPECT_TRUE(barriers.emplace(Key{each.link, each.answer.number}, each.answer.outcome).second)
           << "answered twice";
     }
+    for (const ChangeJudged& each : out.changes) judged[each.number] = each.refusal;
+    if (out.configuration) node.configurations.push_back(out.configuration);
     if (out.committed) follow_commit(node, *out.committed);
     if (out.applied) node.tells = false;
     transfers.insert(transfers.end(), out.transfers.begin(), out.transfers.end());

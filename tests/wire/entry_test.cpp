@@ -266,6 +266,43 @@ TEST(EntryGate, RefusesAConfigurationWhoseMembersAreOutOfOrderOrTwice) {
   }
 }
 
+TEST(EntryGate, RefusesAChangeInWhichNothingCouldBeDecided) {
+  const Position at{Index(1), Term(1)};
+  const auto refused = [&](const raft::Configuration& configuration, const std::string& why) {
+    const raft::Entry entry = encode_configuration(
+        at, LogTime(), std::make_shared<const raft::Configuration>(configuration));
+    expect_refused(admit_stored(at, EntryKind::configuration, entry.stored), ErrorCode::bad_frame,
+                   why);
+  };
+  const raft::Configuration sound = *sample_configuration();
+  raft::Configuration joint = sound;
+  joint.outgoing = sound.members;
+  raft::Configuration waits = sound;
+  waits.wanted = sound.members;
+  for (const raft::Configuration& control : {joint, waits}) {
+    const auto shared = std::make_shared<const raft::Configuration>(control);
+    const raft::Entry entry = encode_configuration(at, LogTime(), shared);
+    EXPECT_EQ(*admit_stored(at, EntryKind::configuration, entry.stored).or_throw().configuration,
+              control);
+  }
+
+  raft::Configuration broken = joint;
+  broken.outgoing[0].voter = false;
+  refused(broken, "field outgoing: no voter among them");
+  broken = joint;
+  broken.members[0].voter = false;
+  refused(broken, "field members: no voter among them");
+  broken = waits;
+  broken.wanted[0].voter = false;
+  refused(broken, "field wanted: no voter among them");
+  broken = joint;
+  std::swap(broken.outgoing[0], broken.outgoing[1]);
+  refused(broken, "field outgoing: not in the order of their ids");
+  broken = waits;
+  std::swap(broken.wanted[0], broken.wanted[1]);
+  refused(broken, "field wanted: not in the order of their ids");
+}
+
 TEST(Chain, DependsOnEveryEntryAndOnTheirOrder) {
   const std::uint64_t ab = chain(chain(0, BytesView("a")), BytesView("b"));
 

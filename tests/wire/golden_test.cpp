@@ -96,5 +96,14 @@ TEST(Golden, StoredEntries) {
                 encode_configuration({Index(1), Term(1)}, LogTime(7), configuration).stored);
 }
 
+// Of a source of their own: the files before stay what they are.
+TEST(Golden, ChangesOfMembers) {
+  Rng rng(48);
+  auto joint = random_changing_configuration(rng);
+  expect_golden("configuration_changing", encode_configuration_record(joint));
+  const raft::VoteReply told{Term(5), true, false, Position{Index(300), Term(4)}};
+  expect_golden("peer_vote_reply_to_who_left", encode(PeerMessage(raft::Message(told))));
+}
+
 }  // namespace
 }  // namespace kuilt::wire

@@ -78,6 +78,14 @@ inline raft::Configuration random_configuration(Rng& rng) {
   return configuration;
 }
 
+/// With members before, and members to be.
+inline raft::Configuration random_changing_configuration(Rng& rng) {
+  raft::Configuration configuration = random_configuration(rng);
+  configuration.outgoing = random_configuration(rng).members;
+  configuration.wanted = random_configuration(rng).members;
+  return configuration;
+}
+
 inline raft::Entry random_command(Rng& rng, Position at) {
   const std::string room = random_text(rng, 6);
   const std::string author = random_text(rng, 6);

@@ -230,6 +230,8 @@ TEST(Schema, ConfigurationsAreWhatProtobufReadsAndWrites) {
   for (int round = 0; round < rounds && !testing::Test::HasFailure(); ++round) {
     expect_equal_codecs<v1::Configuration, raft::Configuration>(
         encode_configuration_record(random_configuration(rng)));
+    expect_equal_codecs<v1::Configuration, raft::Configuration>(
+        encode_configuration_record(random_changing_configuration(rng)));
   }
 }
 
