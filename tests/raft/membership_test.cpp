@@ -384,6 +384,20 @@ TEST(Membership, LearnerThatTakesLongGetsAnotherRound) {
   EXPECT_NE(leader.out().configure, nullptr);
 }
 
+// Nothing follows that would end another round (seed 139 of the simulator).
+TEST(Membership, LearnerThatTookLongAndHasTheWholeLogIsPromotedWhileNothingHappens) {
+  Node leader = leader_of(voters({a, b, c}), {b, c});
+  leader.step(to({a, b, c, d}));
+  configure(leader);
+  leader.written();
+  leader.acknowledge(b, 3);
+  leader.hold_up(leader.options().election_timeout_min);
+
+  leader.acknowledge(d, 3);
+
+  EXPECT_NE(leader.out().configure, nullptr);
+}
+
 TEST(Membership, ChangeIsGivenUpWhenALearnerDoesNotCatchUpInSoManyRounds) {
   Options options;
   options.catch_up_rounds_max = 2;
@@ -394,9 +408,9 @@ TEST(Membership, ChangeIsGivenUpWhenALearnerDoesNotCatchUpInSoManyRounds) {
   leader.acknowledge(b, 3);
   for (std::uint64_t round = 0; round < 2; ++round) {
     EXPECT_EQ(leader.out().configure, nullptr);
+    leader.propose();
     leader.hold_up(options.election_timeout_min);
     leader.acknowledge(d, 3 + round);
-    leader.propose();
   }
 
   ASSERT_NE(leader.out().configure, nullptr);
