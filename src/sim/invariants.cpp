@@ -1,6 +1,7 @@
 #include "sim/invariants.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "kuilt/detail/overloaded.hpp"
 
@@ -8,7 +9,8 @@ namespace kuilt::sim {
 
 Invariants::Invariants(std::vector<NodeId> servers, Position base, Oracle& oracle)
     : ids_(std::move(servers)), oracle_(oracle) {
-  const ServerView empty{LogMirror(base), {}, {}, LogMirror(base), {}, {}, base.index, {}, false};
+  const ServerView empty{LogMirror(base), {}, {},        LogMirror(base), {}, {}, base.index, {},
+                         false,           {}, base.index};
   servers_.assign(ids_.size(), empty);
 }
 
@@ -35,9 +37,12 @@ void Invariants::booted(ServerNumber server, const raft::HardState& hard,
                                                            {},
                                                            commit,
                                                            hard.term,
-                                                           false});
+                                                           false,
+                                                           {},
+                                                           {}});
   for (const raft::Entry& entry : entries) append(server, entry);
   view.durable = view.log;
+  view.last_before = view.log.last().index;
   check_recovered(before, view.log, hard);
   if (commit > oracle_.last().index ||
       (commit > oracle_.base().index && view.log.chain_at(commit) != oracle_.chain_at(commit))) {
@@ -93,6 +98,12 @@ void Invariants::check_hard(const raft::HardState& before, const raft::HardState
 void Invariants::append(ServerNumber server, const raft::Entry& entry) {
   ServerView& view = servers_.at(server);
   if (!view.log.append(entry)) return complain("entries follow each other without a gap");
+  if (entry.kind == raft::EntryKind::configuration) {
+    // From a disk it comes as bytes.
+    const auto admitted = wire::admit_stored(entry.at, entry.kind, entry.stored);
+    if (!admitted) return complain("a configuration is readable: " + admitted.error().message());
+    view.configurations.push_back({entry.at.index, admitted->configuration});
+  }
   const Known* known = learn(view.log, entry);
   if (known == nullptr || !known->request) return;
   const auto [other, is_new] = view.requests.emplace(*known->request, entry.at.index);
@@ -129,6 +140,10 @@ const Invariants::Known* Invariants::learn(const LogMirror& log, const raft::Ent
 
 void Invariants::truncate(ServerView& view, Index last) {
   view.log.truncate_after(last);
+  while (!view.configurations.empty() && view.configurations.back().at > last) {
+    view.configurations.pop_back();
+    ++changes_.rolled_back;
+  }
   std::erase_if(view.requests, [&](const auto& request) { return request.second > last; });
 }
 
@@ -218,8 +233,10 @@ void Invariants::committed(ServerNumber server, const cluster::CommittedBatch& b
       if (leading && batch.through.term != *leading) {
         complain("only entries of the own term are committed by counting");
       }
-      check_durable_majority(entry.at.index);
+      check_durable_majority(server, entry.at.index);
       complain(oracle_.commit(entry, chain, batch.through.term));
+      committed_in_.insert(entry.at.term);
+      if (entry.configuration) commit_configuration(entry.configuration);
     } else if (oracle_.chain_at(entry.at.index) != chain) {
       return complain("a committed entry never changes, but differs at " +
                       std::to_string(entry.at.index.value()));
@@ -228,17 +245,54 @@ void Invariants::committed(ServerNumber server, const cluster::CommittedBatch& b
   if (batch.through.index != view.committed) complain("a committed run reaches its end");
 }
 
-void Invariants::check_durable_majority(Index index) {
-  std::map<std::uint64_t, std::size_t> holders;
-  for (const ServerView& view : servers_) {
-    if (view.durable.holds(index)) ++holders[view.durable.chain_at(index)];
-  }
-  const bool majority = std::ranges::any_of(
-      holders, [&](const auto& held) { return held.second > servers_.size() / 2; });
-  if (!majority) {
+// Whoever commits first, leads or led until this step: its configuration counts. One that it has
+// appended in this very step may have come after the decision: then the one before it may be meant.
+void Invariants::check_durable_majority(ServerNumber server, Index index) {
+  const ServerView& view = servers_.at(server);
+  if (view.configurations.empty()) return complain("who commits has a configuration");
+  const auto last = view.configurations.rbegin();
+  if (!last->configuration->votes(ids_.at(server))) ++changes_.decided_from_outside;
+  const std::uint64_t chain = view.log.chain_at(index);
+  const auto has_decided = [&](const raft::Configuration& by) {
+    return is_durable_on_a_majority(by.members, index, chain) &&
+           (!by.is_joint() || is_durable_on_a_majority(by.outgoing, index, chain));
+  };
+  const bool is_fresh = last->at > view.last_before && view.configurations.size() > 1;
+  if (!has_decided(*last->configuration) &&
+      !(is_fresh && has_decided(*std::next(last)->configuration))) {
     complain("what is committed is durable on a majority, but not at " +
              std::to_string(index.value()));
   }
+}
+
+bool Invariants::is_durable_on_a_majority(const std::vector<raft::Member>& members, Index index,
+                                          std::uint64_t chain) const {
+  std::size_t voters = 0;
+  std::size_t holders = 0;
+  for (ServerNumber i = 0; i < servers_.size(); ++i) {
+    if (!raft::Configuration::is_voter(members, ids_.at(i))) continue;
+    ++voters;
+    const LogMirror& durable = servers_.at(i).durable;
+    if (durable.holds(index) && durable.chain_at(index) == chain) ++holders;
+  }
+  return holders > voters / 2;
+}
+
+void Invariants::commit_configuration(const raft::SharedConfiguration& next) {
+  const raft::SharedConfiguration before = std::exchange(members_, next);
+  if (!next->wanted.empty()) ++changes_.waited;
+  if (before->wanted.size() > 0 && next->members == before->members) ++changes_.given_up;
+  if (!next->is_joint()) return;
+  ++changes_.joint;
+  std::uint64_t changed = 0;
+  for (const NodeId id : ids_) {
+    const bool was = raft::Configuration::is_voter(next->outgoing, id);
+    const bool is = raft::Configuration::is_voter(next->members, id);
+    if (is && !was) ++changes_.voters_added;
+    if (was && !is) ++changes_.voters_removed;
+    if (is != was) ++changed;
+  }
+  if (changed > 1) ++changes_.several;
 }
 
 void Invariants::stepped(ServerNumber server, const cluster::Machine& machine) {
@@ -253,8 +307,13 @@ void Invariants::stepped(ServerNumber server, const cluster::Machine& machine) {
   }
   const bool leads = core.role() == raft::Role::leader;
   if (leads && (!view.leads || core.term() != view.term)) check_leader(server, core.term());
+  if (leads && !view.configurations.empty() && !committed_in_.contains(core.term()) &&
+      view.log.term_at(view.configurations.back().at) == core.term()) {
+    complain("a leader changes the members only once it has committed in its own term");
+  }
   view.term = core.term();
   view.leads = leads;
+  view.last_before = core.last().index;
 }
 
 void Invariants::check_leader(ServerNumber server, Term term) {
@@ -271,15 +330,17 @@ void Invariants::check_leader(ServerNumber server, Term term) {
   }
 }
 
-void Invariants::compare_all(const std::vector<const cluster::Machine*>& machines) {
-  for (ServerNumber i = 0; i < machines.size(); ++i) {
-    const ServerView& view = servers_.at(i);
+void Invariants::compare_all(const std::map<ServerNumber, const cluster::Machine*>& machines) {
+  if (machines.empty()) return complain("in the end the cluster has members");
+  const LogMirror& first = servers_.at(machines.begin()->first).log;
+  const std::uint64_t sessions = machines.begin()->second->sessions().digest();
+  for (const auto& [server, machine] : machines) {
+    const ServerView& view = servers_.at(server);
     if (view.committed != oracle_.last().index) complain("in the end all have committed the same");
-    if (view.log.last() != servers_.front().log.last() ||
-        view.log.last_chain() != servers_.front().log.last_chain()) {
+    if (view.log.last() != first.last() || view.log.last_chain() != first.last_chain()) {
       complain("in the end all logs are equal");
     }
-    if (machines.at(i)->sessions().digest() != machines.front()->sessions().digest()) {
+    if (machine->sessions().digest() != sessions) {
       complain("in the end all session tables are equal");
     }
   }

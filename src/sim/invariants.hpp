@@ -38,8 +38,24 @@ class Invariants {
                  std::optional<Term> leading);
   /// One step is done, and all of the above was told.
   void stepped(ServerNumber server, const cluster::Machine& machine);
-  /// For the end: all logs are one log, all tables one table. Pre: all servers run.
-  void compare_all(const std::vector<const cluster::Machine*>& machines);
+  /// For the end: all logs are one log, all tables one table.
+  void compare_all(const std::map<ServerNumber, const cluster::Machine*>& machines);
+
+  /// The founding record is committed by agreement.
+  void founded(raft::SharedConfiguration founders) { members_ = std::move(founders); }
+  /// As of the last configuration that anybody has committed.
+  [[nodiscard]] const raft::Configuration& members() const { return *members_; }
+  struct Changes {
+    std::uint64_t joint = 0;
+    std::uint64_t several = 0;
+    std::uint64_t voters_added = 0;
+    std::uint64_t voters_removed = 0;
+    std::uint64_t waited = 0;
+    std::uint64_t given_up = 0;
+    std::uint64_t rolled_back = 0;
+    std::uint64_t decided_from_outside = 0;
+  };
+  [[nodiscard]] const Changes& changes() const { return changes_; }
 
   [[nodiscard]] const LogMirror& log_of(ServerNumber server) const;
   [[nodiscard]] const LogMirror& durable_of(ServerNumber server) const;
@@ -68,6 +84,8 @@ class Invariants {
     Index committed;
     Term term;
     bool leads = false;
+    std::vector<raft::ConfigurationAt> configurations;  ///< All in the log.
+    Index last_before;                                  ///< Of the log, before this step.
   };
   struct Known {
     std::uint64_t chain = 0;
@@ -81,7 +99,10 @@ class Invariants {
   void check_recovered(const ServerView& before, const LogMirror& found,
                        const raft::HardState& hard);
   void check_leader(ServerNumber server, Term term);
-  void check_durable_majority(Index index);
+  void check_durable_majority(ServerNumber server, Index index);
+  [[nodiscard]] bool is_durable_on_a_majority(const std::vector<raft::Member>& members, Index index,
+                                              std::uint64_t chain) const;
+  void commit_configuration(const raft::SharedConfiguration& next);
   void sends_raft(ServerNumber server, ServerNumber to, const raft::Message& message);
 
   std::vector<NodeId> ids_;
@@ -92,6 +113,9 @@ class Invariants {
   std::map<Term, ServerNumber> leaders_;
   std::map<std::pair<Term, ServerNumber>, ServerNumber> promised_votes_;
   std::set<std::pair<Term, ServerNumber>> told_to_stand_;  ///< By the leader of that term.
+  raft::SharedConfiguration members_;
+  std::set<Term> committed_in_;  ///< Terms of committed entries.
+  Changes changes_;
   Violation violation_;
 };
 

@@ -9,6 +9,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr std::size_t servers_max = 7;
+
 template <class T, std::size_t n>
 T one_of(Rng& rng, const T (&choices)[n]) {
   return choices[rng.below(n)];
@@ -134,6 +136,19 @@ void draw_snapshots(Rng rng, Plan& plan) {
   plan.machine.cuts.entries = one_of(rng, {3U, 10U, 40U});
   if (rng.chance(30)) plan.machine.cuts.bytes = one_of(rng, {1000U, 20'000U});
   if (rng.chance(40)) plan.snapshot_trouble_percent = 5 + rng.below(40);
+}
+
+void draw_changes(Rng rng, Plan& plan) {
+  if (!rng.chance(40)) return;
+  plan.changes_seed = rng.next();
+  plan.spares = rng.below(servers_max + 1 - plan.servers);
+  plan.mean_change_interval = milliseconds(200 + rng.below(1500));
+  // Which servers are a majority is for the end of a run to know, and not before.
+  plan.quorum_only = false;
+  raft::Options& raft = plan.machine.raft;
+  raft.learner_behind_max = one_of(rng, {std::uint64_t{5}, std::uint64_t{1000}});
+  raft.catch_up_rounds_max = one_of(rng, {2U, 10U});
+  raft.learner_silence_max = milliseconds(700 + rng.below(4000));
 }
 
 void draw_rooms(Rng rng, Plan& plan) {

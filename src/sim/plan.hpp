@@ -95,6 +95,9 @@ struct Plan {
   std::uint64_t transfers_seed = 0;
   cluster::RoomOptions room_options;
   std::size_t room_queue_bytes_max = 0;  ///< On a client link, before its rooms must wait.
+  std::size_t spares = 0;                ///< Servers beside the founders that may become members.
+  Duration mean_change_interval{};       ///< Of the members; zero: they stay what they are.
+  std::uint64_t changes_seed = 0;
 };
 
 inline constexpr std::size_t command_bytes_usual = 4096;
@@ -109,6 +112,9 @@ void draw_transfers(Rng rng, Plan& plan);
 void draw_snapshots(Rng rng, Plan& plan);
 /// What goes on in rooms, from a source of its own: a run without them is what it was before.
 void draw_rooms(Rng rng, Plan& plan);
+
+/// Which members come and go, from a source of its own too.
+void draw_changes(Rng rng, Plan& plan);
 
 /// Uniform in [0, max].
 [[nodiscard]] Duration up_to(Rng& rng, Duration max);

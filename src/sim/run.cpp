@@ -13,6 +13,9 @@ constexpr std::uint64_t transfers_salt = 0x6c656164;
 // And that of snapshots.
 constexpr std::uint64_t snapshots_salt = 0x736e617073;
 
+// And that of how its members change.
+constexpr std::uint64_t changes_salt = 0x6d656d62657273;
+
 const World* current_run = nullptr;
 
 Setup draw_setup(const RunOptions& options, Rng& rng) {
@@ -21,6 +24,7 @@ Setup draw_setup(const RunOptions& options, Rng& rng) {
   draw_rooms(Rng(options.seed ^ rooms_salt), setup.plan);
   draw_transfers(Rng(options.seed ^ transfers_salt), setup.plan);
   draw_snapshots(Rng(options.seed ^ snapshots_salt), setup.plan);
+  draw_changes(Rng(options.seed ^ changes_salt), setup.plan);
   setup.make_program = [](Client& client, Rng own) {
     return std::make_unique<DrawnProgram>(client, own);
   };

@@ -45,15 +45,14 @@ Server::Process::Process(std::unique_ptr<storage::Wal> log, cluster::Machine sta
                   [&server] { return server.scene_.now(); }, [&server] { server.rooms_turn(); }),
       leader_notice(server.scene_.now(), leaderless_after) {}
 
-Server::Server(Scene& scene, ServerNumber number, raft::Configuration configuration, Rng rng)
+Server::Server(Scene& scene, ServerNumber number, raft::Configuration founders, Rng rng)
     : scene_(scene),
       number_(number),
-      configuration_(std::move(configuration)),
+      configuration_(std::move(founders)),
       id_(NodeId::named(name_of_server(number))),
       rng_(rng),
       disk_(Rng(rng_.next())),
-      snapshot_disk_(Rng(scene.plan.snapshots_seed + number)),
-      peer_news_at_(configuration_.members.size()) {}
+      snapshot_disk_(Rng(scene.plan.snapshots_seed + number)) {}
 
 // Runs the action in this process, if it lives then; later, if it is paused then.
 void Server::when_awake(Instant when, std::function<void()> action) {
@@ -103,6 +102,16 @@ void Server::carry_out(cluster::Output output) {
   }
   if (!output.ask.empty()) process_->applying->ask(output.ask);
   if (output.applied) process_->applying->taken();
+  for (const cluster::ChangeJudged& judged : output.changes) {
+    const bool begun = judged.refusal == raft::ChangeRefusal::none;
+    scene_.coverage.count(begun ? "changes of members begun"
+                                : "changes of members refused: " +
+                                      std::string(raft::name_of(judged.refusal)));
+  }
+  if (output.configuration) {
+    scene_.note("s{} has {} members, and {} before", {number_, output.configuration->members.size(),
+                                                      output.configuration->outgoing.size()});
+  }
   for (const cluster::Answered& answered : output.answers) process_->front.answer(answered);
   for (const cluster::BarrierAnswered& answered : output.barriers) {
     if (answered.link == cluster::own_program) {

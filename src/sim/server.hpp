@@ -27,12 +27,20 @@ namespace kuilt::sim {
 /// What the driver is to the real server. A process comes and goes; the disk stays.
 class Server final : public LinkEnd, private FrontOwner {
  public:
-  Server(Scene& scene, ServerNumber number, raft::Configuration configuration, Rng rng);
+  /// `founders`: of the cluster, whether this server is one of them or not.
+  Server(Scene& scene, ServerNumber number, raft::Configuration founders, Rng rng);
   /// Pre: before anything else; `peers` holds this server too, at its number.
-  void meet(std::vector<Server*> peers) { peers_ = std::move(peers); }
+  void meet(std::vector<Server*> peers) {
+    peers_ = std::move(peers);
+    peer_news_at_.resize(peers_.size());
+  }
 
-  /// Writes an empty log that holds the founding record alone.
-  void found(const raft::Entry& founding);
+  /// Makes a log that holds the founding record alone; without one, a log that holds nothing.
+  void make_log(const raft::Entry* founding);
+  /// Pre: it runs.
+  void change_members(raft::ChangeMembership change) {
+    submit(cluster::ChangeMembers{0, std::move(change)});
+  }
   /// Recovers and runs, after a while. Nothing happens if it runs or starts already.
   void start();
   void kill();
@@ -133,6 +141,7 @@ class Server final : public LinkEnd, private FrontOwner {
   void mark_idle();
   void die(bool power);
   [[nodiscard]] storage::Identity identity() const;
+  [[nodiscard]] raft::SharedConfiguration known_at_base() const;
   [[nodiscard]] Duration latency_of(const storage::DiskOp& op);
 
   void submit(cluster::Input input) override;
@@ -148,7 +157,7 @@ class Server final : public LinkEnd, private FrontOwner {
 
   Scene& scene_;
   const ServerNumber number_;
-  const raft::Configuration configuration_;
+  const raft::Configuration configuration_;  ///< Of the founders.
   const NodeId id_;
   Rng rng_;
   SimDisk disk_;

@@ -23,15 +23,19 @@ storage::Identity Server::identity() const {
   return {configuration_.cluster, configuration_.history, id_};
 }
 
-void Server::found(const raft::Entry& founding) {
+void Server::make_log(const raft::Entry* founding) {
   auto created =
       storage::Wal::create(disk_, scene_.plan.wal, identity(), scene_.plan.base, Rng(rng_.next()));
   if (!created) return complain("a log can be created: " + created.error().message());
   raft::Write write;
   write.seq = raft::WriteSeq(1);
-  write.hard = {founding.at.term, NodeId()};
-  write.entries = {founding};
-  write.commit = founding.at.index;
+  write.hard.term = scene_.plan.base.term;
+  write.commit = scene_.plan.base.index;
+  if (founding != nullptr) {
+    write.hard.term = founding->at.term;
+    write.entries = {*founding};
+    write.commit = founding->at.index;
+  }
   const storage::Wal::Planned planned = (*created)->plan(std::span(&write, 1));
   for (const storage::DiskOp& op : planned.batch.ops) {
     if (const Status status = disk_.perform(op); !status) complain(status.error().message());
@@ -39,6 +43,15 @@ void Server::found(const raft::Entry& founding) {
   (*created)->done();
   scene_.invariants.ordered(number_, write);
   scene_.invariants.synced(number_, write.seq);
+}
+
+// A founder's log begins with the founding record. Another server is told to which cluster it is to
+// belong, and learns from the log who the members are.
+raft::SharedConfiguration Server::known_at_base() const {
+  if (configuration_.find(id_) != nullptr) return nullptr;
+  auto known = std::make_shared<raft::Configuration>(configuration_);
+  known->members.clear();
+  return known;
 }
 
 void Server::start() {
@@ -59,7 +72,7 @@ void Server::recover() {
   for (const storage::SnapshotFile& one : survey.sound) {
     candidates.push_back({one.header.at, one.state});
   }
-  cluster::BootBuilder builder(scene_.plan.base, scene_.plan.feed.checkpoint_interval, nullptr,
+  cluster::BootBuilder builder(scene_.plan.base, scene_.plan.feed.checkpoint_interval, known_at_base(),
                                candidates);
   auto opened = storage::Wal::open(disk_, scene_.plan.wal, identity(), Rng(rng_.next()),
                                    [&](const raft::Entry& entry, bool committed) {

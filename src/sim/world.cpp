@@ -1,6 +1,7 @@
 #include "sim/world.hpp"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "wire/entry.hpp"
@@ -15,22 +16,6 @@ constexpr Duration settling_max = seconds(60);
 // Whatever the faults, the log of a run stays short enough to compare often.
 constexpr std::uint64_t events_max = 5'000'000;
 
-raft::Configuration draw_configuration(const Plan& plan) {
-  raft::Configuration configuration;
-  configuration.cluster = ClusterId::named("simulated");
-  configuration.history = HistoryId::named("simulated");
-  configuration.parameters = plan.parameters;
-  for (ServerNumber i = 0; i < plan.servers; ++i) {
-    configuration.members.push_back({.id = NodeId::named(name_of_server(i)),
-                                     .name = name_of_server(i),
-                                     .peer_url = name_of_server(i) + ":1",
-                                     .client_url = endpoint_of_server(i),
-                                     .voter = true});
-  }
-  std::ranges::sort(configuration.members, {}, &raft::Member::id);
-  return configuration;
-}
-
 std::vector<NodeId> ids_of_servers(std::size_t count) {
   std::vector<NodeId> ids;
   for (ServerNumber i = 0; i < count; ++i) ids.push_back(NodeId::named(name_of_server(i)));
@@ -42,27 +27,30 @@ std::vector<NodeId> ids_of_servers(std::size_t count) {
 World::World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener)
     : seed_(seed),
       rng_(rng),
+      changes_rng_(setup.plan.changes_seed),
       setup_(std::move(setup)),
       trace_(std::move(listener)),
       peers_(plan_.peers, Rng(rng_.next())),
       links_(agenda_, Rng(rng_.next())),
       oracle_(plan_.base, setup_.machines),
       snapshots_(plan_.base),
-      invariants_(ids_of_servers(plan_.servers), plan_.base, oracle_),
+      invariants_(ids_of_servers(plan_.servers + plan_.spares), plan_.base, oracle_),
       scene_{plan_,   setup_.machines, agenda_,    trace_,      peers_,    links_,
              oracle_, rooms_,          snapshots_, invariants_, coverage_, false},
-      left_down_(plan_.servers) {
+      left_down_(plan_.servers + plan_.spares) {
   if (setup_.may_be_in_a_log) {
     invariants_.admit_only(
         [this](BytesView command) { return setup_.may_be_in_a_log(Oracle::body_in(command)); });
   }
-  const raft::Configuration configuration = draw_configuration(plan_);
+  for (ServerNumber i = 0; i < plan_.servers; ++i) {
+    servers_.push_back(std::make_unique<Server>(scene_, i, founders(), Rng(rng_.next())));
+  }
+  add_spares();
   std::vector<Server*> servers;
   std::vector<LinkEnd*> ends;
-  for (ServerNumber i = 0; i < plan_.servers; ++i) {
-    servers_.push_back(std::make_unique<Server>(scene_, i, configuration, Rng(rng_.next())));
-    servers.push_back(servers_.back().get());
-    ends.push_back(servers_.back().get());
+  for (const auto& server : servers_) {
+    servers.push_back(server.get());
+    ends.push_back(server.get());
   }
   for (const auto& server : servers_) server->meet(servers);
   for (std::size_t i = 0; i < plan_.clients; ++i) {
@@ -76,16 +64,20 @@ Report World::run() {
   for (const auto& server : servers_) server->start();
   for (const auto& client : clients_) client->start();
   schedule_faults();
+  if (plan_.mean_change_interval > Duration(0)) schedule_change();
   run_until(Instant(plan_.chaos));
   if (!invariants_.violation()) finish();
   return report();
 }
 
 void World::found() {
-  const auto configuration = std::make_shared<const raft::Configuration>(draw_configuration(plan_));
+  const auto configuration = std::make_shared<const raft::Configuration>(founders());
   const Position at{plan_.base.index.next(), std::max(plan_.base.term, Term(1))};
   const raft::Entry founding = wire::encode_configuration(at, LogTime(), configuration);
-  for (const auto& server : servers_) server->found(founding);
+  for (const auto& server : servers_) {
+    server->make_log(server->number() < plan_.servers ? &founding : nullptr);
+  }
+  invariants_.founded(configuration);
   invariants_.complain(oracle_.commit(founding, invariants_.log_of(0).last_chain(), at.term));
   invariants_.complain(snapshots_.committed(founding));
 }
@@ -120,8 +112,10 @@ void World::finish() {
   const bool settled = run_until(end, [this] { return everything_is_settled(); });
   expect(settled, "a healed cluster settles everything");
   if (invariants_.violation()) return;
-  std::vector<const cluster::Machine*> machines;
-  for (const auto& server : servers_) machines.push_back(&server->machine());
+  std::map<ServerNumber, const cluster::Machine*> machines;
+  for (const auto& server : servers_) {
+    if (is_member(*server)) machines.emplace(server->number(), &server->machine());
+  }
   invariants_.compare_all(machines);
 }
 
@@ -150,10 +144,11 @@ bool World::everything_is_settled() const {
       return false;
     }
   }
-  if (!rooms_are_settled()) return false;
+  if (!rooms_are_settled() || !members_are_settled()) return false;
   const Position last = oracle_.last();
   for (const auto& server : servers_) {
     if (!server->runs()) return false;
+    if (!is_member(*server)) continue;
     const raft::Core& core = server->machine().raft();
     if (core.commit_index() != last.index || core.last() != last ||
         core.durable_index() != last.index) {
@@ -197,7 +192,7 @@ std::string World::states() const {
             std::to_string(core.last().index.value()) + ", durable " +
             std::to_string(core.durable_index().value()) + ", commit " +
             std::to_string(core.commit_index().value()) + ", waiting " +
-            std::to_string(server->machine().waiting());
+            std::to_string(server->machine().waiting()) + (is_member(*server) ? "" : ", no member");
     for (const auto& [room, members] : rooms_.rooms()) {
       text += ", " + std::to_string(server->rooms().members(room).size()) + " of " +
               std::to_string(members.size()) + " in " + room;
@@ -217,6 +212,7 @@ Report World::report() {
   coverage_.count("unknown outcomes", oracle_.unknown());
   coverage_.count("room messages said", rooms_.said());
   coverage_.count("room messages heard", rooms_.heard());
+  count_changes();
   coverage_.count("committed entries", oracle_.last().index.value() - plan_.base.index.value());
   Report report;
   report.seed = seed_;

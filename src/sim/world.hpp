@@ -44,6 +44,16 @@ class World {
   [[nodiscard]] std::string states() const;
   Report report();
 
+  // changes.cpp: which servers are members, and how that changes.
+  [[nodiscard]] raft::Configuration founders() const;
+  void add_spares();
+  void schedule_change();
+  void change_members();
+  [[nodiscard]] std::vector<raft::Member> draw_members(const raft::Configuration& now);
+  [[nodiscard]] bool is_member(const Server& server) const;
+  [[nodiscard]] bool members_are_settled() const;
+  void count_changes();
+
   // faults.cpp: what goes wrong, and when.
   void schedule_faults();
   void schedule(Fault fault, Duration mean_interval);
@@ -61,6 +71,7 @@ class World {
 
   const std::uint64_t seed_;
   Rng rng_;
+  Rng changes_rng_;
   const Setup setup_;
   const Plan& plan_ = setup_.plan;
   Rng transfers_rng_{plan_.transfers_seed};
