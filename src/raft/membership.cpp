@@ -226,16 +226,20 @@ void Core::begin_catching_up(Peer& peer) {
 void Core::follow_catch_up(Peer& peer) {
   CatchUp& catch_up = peer.catch_up;
   if (catch_up.done || !is_promoted(peer.id) || peer.progress.match() < catch_up.goal) return;
-  const bool was_short = now_ - catch_up.since < options_.election_timeout_min;
-  if (!was_short) ++catch_up.rounds;
+  if (now_ - catch_up.since < options_.election_timeout_min) {
+    catch_up.done = true;
+    return;
+  }
+  ++catch_up.rounds;
   catch_up.goal = log_.last().index;
   catch_up.since = now_;
   // A round that has nothing to replicate is as short as can be, and no answer would end it.
-  catch_up.done = was_short || peer.progress.match() == catch_up.goal;
+  catch_up.done = peer.progress.match() == catch_up.goal;
 }
 
+// One that has started anew since then has yet to vouch for its log again.
 bool Core::has_caught_up(const Peer& peer) const {
-  return peer.catch_up.done && !is_behind(peer.id);
+  return peer.catch_up.done && peer.progress.match() >= peer.catch_up.goal;
 }
 
 bool Core::is_hopeless(const Peer& peer) const {

@@ -384,6 +384,40 @@ TEST(Membership, LearnerThatTakesLongGetsAnotherRound) {
   EXPECT_NE(leader.out().configure, nullptr);
 }
 
+// How much is under way to it at every moment is a matter of load, and not of being behind.
+TEST(Membership, LearnerThatHasCaughtUpIsPromotedUnderAnyLoad) {
+  Options options;
+  options.learner_behind_max = 0;
+  Node leader = leader_of(voters({a, b, c}), {b, c}, options);
+  leader.step(to({a, b, c, d}));
+  configure(leader);
+  leader.written();
+  leader.acknowledge(b, 3);
+  leader.propose(50);
+
+  leader.acknowledge(d, 3);
+
+  EXPECT_NE(leader.out().configure, nullptr);
+}
+
+TEST(Membership, LearnerThatStartsAnewVouchesAgainBeforeItIsPromoted) {
+  Node leader = leader_of(voters({a, b, c}), {b, c});
+  leader.step(to({a, b, c, d}));
+  configure(leader);
+  leader.acknowledge(d, 3);
+  EXPECT_EQ(leader.out().configure, nullptr);  // The entry that lets it join is not committed.
+  leader.receive(d, HeartbeatReply{Term(2), 1, Index(3), {}, boot_of(d, 2)});
+
+  leader.written();
+  leader.acknowledge(b, 3);
+  EXPECT_EQ(leader.out().configure, nullptr);
+
+  AppendReply again = leader.accepted(d, 3);
+  again.boot = boot_of(d, 2);
+  leader.receive(d, again);
+  EXPECT_NE(leader.out().configure, nullptr);
+}
+
 // Nothing follows that would end another round (seed 139 of the simulator).
 TEST(Membership, LearnerThatTookLongAndHasTheWholeLogIsPromotedWhileNothingHappens) {
   Node leader = leader_of(voters({a, b, c}), {b, c});
