@@ -14,7 +14,9 @@ std::string text_of_boot(BootId boot) { return ", start " + number(boot.low()); 
 
 std::string text_of_reply(const raft::VoteReply& reply) {
   const std::string what = reply.pre ? "pre-vote" : "vote";
-  return what + (reply.granted ? " granted" : " refused") + text_of_term(reply.term);
+  const std::string why =
+      reply.committed ? ", " + text_of(*reply.committed) + " is committed" : std::string();
+  return what + (reply.granted ? " granted" : " refused") + text_of_term(reply.term) + why;
 }
 
 std::string text_of_append(const raft::AppendRequest& append) {

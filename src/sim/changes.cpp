@@ -51,7 +51,7 @@ void World::change_members() {
   Server& server = anybody ? *servers_.at(changes_rng_.below(servers_.size())) : **leader;
   if (!server.runs()) return;
   const raft::Configuration& now = *server.machine().raft().configuration();
-  server.change_members({draw_members(now), changes_rng_.chance(80)});
+  server.change_members({draw_members(now), changes_rng_.chance(60)});
 }
 
 // One more, one less, one for another; or any servers at all, several at once.

@@ -146,7 +146,7 @@ void draw_changes(Rng rng, Plan& plan) {
   // Which servers are a majority is for the end of a run to know, and not before.
   plan.quorum_only = false;
   raft::Options& raft = plan.machine.raft;
-  raft.learner_behind_max = one_of(rng, {std::uint64_t{5}, std::uint64_t{1000}});
+  raft.learner_behind_max = one_of(rng, {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{1000}});
   raft.catch_up_rounds_max = one_of(rng, {2U, 10U});
   raft.learner_silence_max = milliseconds(700 + rng.below(4000));
 }

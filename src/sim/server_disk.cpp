@@ -72,8 +72,8 @@ void Server::recover() {
   for (const storage::SnapshotFile& one : survey.sound) {
     candidates.push_back({one.header.at, one.state});
   }
-  cluster::BootBuilder builder(scene_.plan.base, scene_.plan.feed.checkpoint_interval, known_at_base(),
-                               candidates);
+  cluster::BootBuilder builder(scene_.plan.base, scene_.plan.feed.checkpoint_interval,
+                               known_at_base(), candidates);
   auto opened = storage::Wal::open(disk_, scene_.plan.wal, identity(), Rng(rng_.next()),
                                    [&](const raft::Entry& entry, bool committed) {
                                      entries.push_back(entry);

@@ -227,8 +227,39 @@ struct ThreeServers : ::testing::Test {
     write.entries = std::move(entries);
     return write;
   }
+  static raft::Configuration members(const std::vector<NodeId>& voters) {
+    raft::Configuration configuration;
+    for (const NodeId id : voters) configuration.members.push_back({id, "", "", "", true});
+    std::ranges::sort(configuration.members, {}, &raft::Member::id);
+    return configuration;
+  }
+  // All logs hold this configuration, committed and durable.
+  void begin_with(const raft::Configuration& configuration) {
+    const auto shared = std::make_shared<const raft::Configuration>(configuration);
+    founding = wire::encode_configuration({Index(1), Term(1)}, LogTime(), shared);
+    invariants.founded(shared);
+    for (const ServerNumber server : {0U, 1U, 2U}) {
+      invariants.ordered(server, write(1, {founding}, Term(1)));
+      invariants.synced(server, raft::WriteSeq(1));
+    }
+    invariants.committed(0, {{}, founding.at, {founding}}, Term(1));
+    EXPECT_EQ(complaint(), "");
+  }
+  // From the third server alone to the other two; so many of them hold what is committed.
+  void commit_jointly(ServerNumber holders) {
+    raft::Configuration joint = members({ids[0], ids[1]});
+    joint.outgoing = members({ids[2]}).members;
+    begin_with(joint);
+    const raft::Entry entry = wire::no_op({Index(2), Term(1)});
+    for (const ServerNumber server : {0U, 1U, 2U}) {
+      invariants.ordered(server, write(2, {entry}, Term(1)));
+      if (server < holders) invariants.synced(server, raft::WriteSeq(2));
+    }
+    invariants.committed(0, {founding.at, entry.at, {entry}}, Term(1));
+  }
   [[nodiscard]] std::string complaint() const { return invariants.violation().value_or(""); }
 
+  raft::Entry founding;
   std::vector<NodeId> ids{NodeId::named("s0"), NodeId::named("s1"), NodeId::named("s2")};
   Oracle oracle{Position{}};
   Invariants invariants{ids, Position{}, oracle};
@@ -268,14 +299,27 @@ TEST_F(ThreeServers, AnAppendThatIsNotYetDurableMayNotBeAcknowledged) {
 }
 
 TEST_F(ThreeServers, ACommitNeedsADurableMajority) {
-  const raft::Entry entry = wire::no_op({Index(1), Term(1)});
+  begin_with(members(ids));
+  const raft::Entry entry = wire::no_op({Index(2), Term(1)});
   for (const ServerNumber server : {0U, 1U}) {
-    invariants.ordered(server, write(1, {entry}, Term(1)));
+    invariants.ordered(server, write(2, {entry}, Term(1)));
   }
-  invariants.synced(0, raft::WriteSeq(1));
-  invariants.committed(0, {{}, entry.at, {entry}}, Term(1));
+  invariants.synced(0, raft::WriteSeq(2));
+  invariants.committed(0, {founding.at, entry.at, {entry}}, Term(1));
 
   EXPECT_THAT(complaint(), HasSubstr("durable on a majority"));
+}
+
+TEST_F(ThreeServers, AJointCommitNeedsADurableMajorityOfTheHalfBeforeToo) {
+  commit_jointly(2);
+
+  EXPECT_THAT(complaint(), HasSubstr("durable on a majority"));
+}
+
+TEST_F(ThreeServers, AJointCommitThatBothHalvesHoldIsOne) {
+  commit_jointly(3);
+
+  EXPECT_EQ(complaint(), "");
 }
 
 TEST_F(ThreeServers, TheSamePositionHoldsTheSameEntryInEveryLog) {
