@@ -305,6 +305,11 @@ void Invariants::stepped(ServerNumber server, const cluster::Machine& machine) {
   if (core.durable_index() > view.durable.last().index) {
     complain("no server takes for durable what its disk does not hold");
   }
+  const raft::Configuration& in_force = *core.configuration();
+  if (view.configurations.empty() ? !in_force.members.empty()
+                                  : in_force != *view.configurations.back().configuration) {
+    complain("the configuration in force is the last one in the log");
+  }
   const bool leads = core.role() == raft::Role::leader;
   if (leads && (!view.leads || core.term() != view.term)) check_leader(server, core.term());
   if (leads && !view.configurations.empty() && !committed_in_.contains(core.term()) &&
