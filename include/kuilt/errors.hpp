@@ -68,7 +68,13 @@ enum class ErrorCode : std::uint16_t {
   unsupported_format = 109,
   stopped = 110,
   apply_failed = 111,
-  restore_failed = 141,
+  // Handing over the lead.
+  unknown_server = 112,
+  not_a_voter = 113,
+  target_behind = 114,
+  transfer_failed = 115,
+  // A start from a snapshot.
+  restore_failed = 116,
 };
 
 /// Whether the operation that failed may have taken effect all the same.
@@ -140,8 +146,9 @@ inline constexpr std::array error_table = {
               "The cluster had no leader before the deadline.",
               "Check that a majority of the servers runs: `kuilt status`."},
     ErrorInfo{ErrorCode::not_leader, "not_leader", Effect::none, 1,
-              "The proposal or read reached a server that does not lead, or not any more.",
-              "Nothing to do: it is tried again until its deadline."},
+              "The proposal, read or order reached a server that does not lead, or not any more.",
+              "A proposal or read: nothing to do, it is tried again until its deadline. An order: "
+              "give it to the server that leads."},
     ErrorInfo{ErrorCode::no_server, "no_server", Effect::none, 3,
               "No endpoint accepted a link before the deadline.",
               "Check the endpoints and that a server runs: `kuilt status`."},
@@ -231,6 +238,18 @@ inline constexpr std::array error_table = {
     ErrorInfo{ErrorCode::apply_failed, "apply_failed", Effect::none, 7,
               "The server's state machine threw while it applied a committed entry.",
               "Correct the state machine; until then the server stops at that entry again."},
+    ErrorInfo{ErrorCode::unknown_server, "unknown_server", Effect::none, 1,
+              "No server of the cluster has that name or id.",
+              "Use a name that `kuilt status` lists."},
+    ErrorInfo{ErrorCode::not_a_voter, "not_a_voter", Effect::none, 1,
+              "The server replicates the log and does not vote, so it cannot lead.",
+              "Hand over to a voter, or leave the choice to the leader."},
+    ErrorInfo{ErrorCode::target_behind, "target_behind", Effect::none, 1,
+              "The server did not have the whole log in time, so the old leader kept the lead.",
+              "Wait until `kuilt status` shows no lag, or hand over to another server."},
+    ErrorInfo{ErrorCode::transfer_failed, "transfer_failed", Effect::unknown, 1,
+              "The lead was not handed over; the message says why, and whether it may happen yet.",
+              "See `kuilt status` for who leads, and try again or choose another server."},
     ErrorInfo{ErrorCode::restore_failed, "restore_failed", Effect::none, 7,
               "The server's state machine did not take back the snapshot that it starts from.",
               "Correct the state machine; or remove the files in the folder snapshots of the data "

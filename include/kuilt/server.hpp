@@ -201,8 +201,21 @@ class KUILT_API ServerCluster {
   /// Errors: invalid_argument (no such server, or stopped already).
   Status stop(const std::string& name);
 
-  /// Takes no new clients, tells those it has where to go, and stops: success means that every
-  /// acknowledged entry is durable here. Success does not promise that no client saw a torn link.
+  /// Hands over the lead from the server that leads, which must run in this process, to the one of
+  /// that name, or to the voter that is best suited. Blocks until it is decided: some milliseconds,
+  /// the election timeout at most. Meanwhile proposals wait; none of them fails for that. Returns
+  /// the name of the server that leads now; at once, if that is the one asked for. Success does not
+  /// promise that it still leads when the call returns.
+  /// Errors: no_leader, not_leader (the leader runs elsewhere), unknown_server, not_a_voter, busy
+  /// (another hand-over is under way), target_behind, transfer_failed (its effect says whether it
+  /// may happen yet), stopped. After each of them but an effect `unknown`, the old leader leads on.
+  Result<std::string> transfer_leadership(const std::string& name = {});
+  /// The same, by the id of the server.
+  Result<std::string> transfer_leadership(NodeId target);
+
+  /// Hands over the lead, if a server that runs alone in this process has it; takes no new clients,
+  /// tells those it has where to go, and stops: success means that every acknowledged entry is
+  /// durable here. Success does not promise that no client saw a torn link.
   Status drain();
 
   /// Waits for SIGTERM or SIGINT, drains, and returns the exit status for `main`: 0 after a clean

@@ -36,6 +36,7 @@ struct Common {
 [[nodiscard]] Command secret_command();
 [[nodiscard]] Command serve_command();
 [[nodiscard]] Command status_command();
+[[nodiscard]] Command transfer_command();
 [[nodiscard]] Command wal_command();
 
 /// -e, -o and --admin.

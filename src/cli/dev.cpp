@@ -26,8 +26,8 @@ constexpr auto notes = R"(Examples:
 The servers are processes of their own with durable logs in --dir, on free ports of this machine,
 open to everybody on it. Other commands find them through the context dev, which is set and used
 (kuilt context). On a terminal it shows them in a table: keys 1 to 9 kill a server (SIGKILL) and
-start it again, q quits. Otherwise it prints lines, until SIGINT or SIGTERM. At the end all servers
-are told to drain. Moving the leader on request is not in this version.)";
+start it again, l moves the lead to another server, q quits. Otherwise it prints lines, until SIGINT
+or SIGTERM. At the end all servers are told to drain.)";
 
 struct Flags {
   std::size_t servers = 3;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "cli/admin_transfer.hpp"
 #include "cli/output.hpp"
 
 namespace kuilt::cli {
@@ -88,6 +89,17 @@ std::string toggle(LocalCluster& cluster, std::size_t place) {
   return killed ? "killed " + server.name : killed.error().message();
 }
 
+/// From whoever leads to whoever is best suited.
+std::string move_lead(const LocalCluster& cluster) {
+  std::vector<std::string> admins;
+  for (const LocalServer& server : cluster.servers()) {
+    if (server.pid >= 0) admins.push_back(server.admin_address);
+  }
+  if (admins.empty()) return "no server runs";
+  const auto moved = transfer_lead(admins, "", std::chrono::milliseconds(0));
+  return moved ? "leader " + moved->leader + ", was " + moved->before : moved.error().message();
+}
+
 class Table {
  public:
   explicit Table(LocalCluster& cluster) : cluster_(cluster) {}
@@ -99,7 +111,7 @@ class Table {
     text += "   name  URL                       term    commit  clients  role\n";
     for (std::size_t i = 0; i < cluster_.servers().size(); ++i) text += row_of(cluster_, i) + '\n';
     text += "keys: 1 to " + std::to_string(cluster_.servers().size()) +
-            " kill or start a server, q quits";
+            " kill or start a server, l moves the lead, q quits";
     painted_ = cluster_.servers().size() + 3;
     return put_line(text + '\n' + message_);
   }
@@ -136,6 +148,7 @@ int run_dev_table(LocalCluster& cluster) {
   while (interrupt() == 0 && table.paint()) {
     const char key = KeyByKey::next();
     if (key == 'q') break;
+    if (key == 'l') table.say(move_lead(cluster));
     const auto place = static_cast<std::size_t>(key - '1');
     if (key >= '1' && place < cluster.servers().size()) table.say(toggle(cluster, place));
     for (std::string& line : endings(cluster)) table.say(std::move(line));

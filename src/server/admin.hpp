@@ -15,13 +15,14 @@
 namespace kuilt::server {
 
 /// `/healthz` (the process lives and its disk has not failed), `/readyz` (that, a leader
-/// is known, and it does not drain), `/metrics`, `/status`.
+/// is known, and it does not drain), `/metrics`, `/status`; POST `/transfer?to=NAME` hands over the
+/// lead.
 ///
 /// Threads: one of its own. Ownership: borrows the node, which outlives it.
 class Admin {
  public:
   /// Errors: address_in_use, invalid_argument, io.
-  static Result<std::unique_ptr<Admin>> open(const std::string& address, const Node& node);
+  static Result<std::unique_ptr<Admin>> open(const std::string& address, Node& node);
   ~Admin();
 
  private:

@@ -1,6 +1,7 @@
 #include "server/admin_http.hpp"
 
 #include <chrono>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -37,34 +39,79 @@ AdminReply complaint(unsigned status, std::string text) {
   return {status, "text/plain; charset=utf-8", std::move(text) + "\n"};
 }
 
-std::string listed(const AdminHandlers& handlers) {
+AdminReply not_served(std::string allow, std::string text) {
+  AdminReply reply = complaint(405, std::move(text));
+  reply.allow = std::move(allow);
+  return reply;
+}
+
+std::string listed(const AdminHandlers& handlers, const AdminOperations& operations) {
   std::string out;
   for (const auto& [path, handler] : handlers) out += (out.empty() ? "" : ", ") + path;
+  for (const auto& [path, operation] : operations) out += ", POST " + path;
   return out;
+}
+
+struct Target {
+  std::string path;
+  std::string query;
+};
+Target target_of(const Request& request) {
+  const std::string_view whole(request.target().data(), request.target().size());
+  const std::size_t question = whole.find('?');
+  const bool has_query = question != std::string_view::npos;
+  return {std::string(whole.substr(0, question)),
+          std::string(has_query ? whole.substr(question + 1) : "")};
 }
 
 }  // namespace
 
+/// Lets answers of operations through as long as there is an executor to take them to.
+class AdminHttp::Gate {
+ public:
+  void close() {
+    const std::lock_guard lock(mutex_);
+    is_open_ = false;
+  }
+  void post(const net::any_io_executor& executor, std::function<void()> action) {
+    const std::lock_guard lock(mutex_);
+    if (is_open_) net::post(executor, std::move(action));
+  }
+
+ private:
+  std::mutex mutex_;
+  bool is_open_ = true;
+};
+
 /// The listening socket and what all connections share.
 class AdminHttp::Hub : public std::enable_shared_from_this<Hub> {
  public:
-  Hub(tcp::acceptor acceptor, std::string host, AdminHandlers handlers, AdminLimits limits)
+  Hub(tcp::acceptor acceptor, std::string host, AdminHandlers handlers, AdminLimits limits,
+      AdminOperations operations)
       : acceptor_(std::move(acceptor)),
         executor_(acceptor_.get_executor()),
         pause_(executor_),
         host_(std::move(host)),
         handlers_(std::move(handlers)),
-        limits_(std::move(limits)) {}
+        limits_(std::move(limits)),
+        operations_(std::move(operations)) {}
 
   void accept();
   void stop();
   void forget(const Connection& connection) { connections_.erase(&connection); }
-  [[nodiscard]] AdminReply answer(const Request& request, const tcp::endpoint& local) const;
+  /// Nothing: `operation_of` carries it out.
+  [[nodiscard]] std::optional<AdminReply> answer(const Request& request,
+                                                 const tcp::endpoint& local) const;
+  [[nodiscard]] const AdminOperation& operation_of(const std::string& path) const {
+    return operations_.at(path);
+  }
+  [[nodiscard]] const std::shared_ptr<Gate>& gate() const { return gate_; }
   [[nodiscard]] const AdminLimits& limits() const { return limits_; }
   [[nodiscard]] const net::any_io_executor& executor() const { return executor_; }
 
  private:
   void on_accept(error_code ec, tcp::socket socket);
+  [[nodiscard]] std::optional<AdminReply> refuse_order(const Request& request) const;
 
   tcp::acceptor acceptor_;
   const net::any_io_executor executor_;
@@ -72,6 +119,8 @@ class AdminHttp::Hub : public std::enable_shared_from_this<Hub> {
   const std::string host_;
   const AdminHandlers handlers_;
   const AdminLimits limits_;
+  const AdminOperations operations_;
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   bool stopped_ = false;
   std::map<const Connection*, std::weak_ptr<Connection>> connections_;
 };
@@ -80,21 +129,28 @@ class AdminHttp::Hub : public std::enable_shared_from_this<Hub> {
 class AdminHttp::Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, std::shared_ptr<Hub> hub)
-      : stream_(std::move(socket)), hub_(std::move(hub)) {}
+      : stream_(std::move(socket)), hub_(std::move(hub)), patience_(stream_.get_executor()) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() { hub_->forget(*this); }
 
   void read();
-  void close() { stream_.close(); }
+  void close() {
+    stream_.close();
+    patience_.cancel();
+  }
 
  private:
   void on_request(error_code ec);
+  void carry_out(const Request& request);
+  void on_done(AdminReply answer);
   void reply(AdminReply answer, bool keep_alive);
   void drain();
 
   beast::tcp_stream stream_;
   const std::shared_ptr<Hub> hub_;
+  net::steady_timer patience_;  // Owns the connection while an operation runs.
+  bool waits_ = false;          // For the operation.
   beast::flat_buffer buffer_{2 * header_bytes_max};
   std::optional<http::request_parser<http::empty_body>> parser_;
   http::response<http::string_body> response_;
@@ -134,7 +190,19 @@ void AdminHttp::Hub::stop() {
   }
 }
 
-AdminReply AdminHttp::Hub::answer(const Request& request, const tcp::endpoint& local) const {
+// A page that the operator has open elsewhere can make the browser send a POST here; the browser
+// then says whose page it is.
+std::optional<AdminReply> AdminHttp::Hub::refuse_order(const Request& request) const {
+  for (const char* header : {"Origin", "Sec-Fetch-Site"}) {
+    if (request.count(header) == 0) continue;
+    return complaint(403, "This comes from a page in a browser (" + std::string(header) +
+                              "). Orders are taken from programs alone, such as kuilt transfer.");
+  }
+  return std::nullopt;
+}
+
+std::optional<AdminReply> AdminHttp::Hub::answer(const Request& request,
+                                                 const tcp::endpoint& local) const {
   const auto host = request[http::field::host];
   const std::string_view called(host.data(), host.size());
   // A page in the operator's browser must not reach us by a name of its own (DNS rebinding).
@@ -144,19 +212,20 @@ AdminReply AdminHttp::Hub::answer(const Request& request, const tcp::endpoint& l
     return complaint(403, "The Host \"" + std::string(called) +
                               "\" is not a name of this server. Use its address, or localhost.");
   }
-  if (request.method() != http::verb::get) {
-    return complaint(405, "Only GET is served here. There are: " + listed(handlers_) + ".");
+  const auto [path, query] = target_of(request);
+  const std::string there_are = " There are: " + listed(handlers_, operations_) + ".";
+  if (operations_.contains(path)) {
+    if (request.method() == http::verb::post) return refuse_order(request);
+    return not_served("POST", "Only POST is served at " + path + "." + there_are);
   }
-  const std::string_view target(request.target().data(), request.target().size());
-  const std::size_t question = target.find('?');
-  const std::string path(target.substr(0, question));
+  if (request.method() != http::verb::get) {
+    return not_served("GET", "Only GET is served here." + there_are);
+  }
   const auto handler = handlers_.find(path);
   if (handler == handlers_.end()) {
-    return complaint(
-        404, "There is no " + path.substr(0, 200) + " here. There are: " + listed(handlers_) + ".");
+    return complaint(404, "There is no " + path.substr(0, 200) + " here." + there_are);
   }
-  const bool has_query = question != std::string_view::npos;
-  return handler->second(std::string(has_query ? target.substr(question + 1) : ""));
+  return handler->second(query);
 }
 
 // ---- Connection
@@ -192,7 +261,33 @@ void AdminHttp::Connection::on_request(error_code ec) {
   }
   error_code no_longer_open;
   const tcp::endpoint local = stream_.socket().local_endpoint(no_longer_open);
-  reply(hub_->answer(parser_->get(), local), parser_->get().keep_alive());
+  auto answer = hub_->answer(parser_->get(), local);
+  if (!answer) return carry_out(parser_->get());
+  reply(*std::move(answer), parser_->get().keep_alive());
+}
+
+void AdminHttp::Connection::carry_out(const Request& request) {
+  waits_ = true;
+  patience_.expires_after(
+      std::chrono::duration_cast<Clock::duration>(hub_->limits().operation_timeout));
+  patience_.async_wait([self = shared_from_this()](error_code ec) {
+    if (!ec) self->on_done(complaint(504, "It did not end in time; it may yet."));
+  });
+  const auto [path, query] = target_of(request);
+  const AdminDone done = [connection = weak_from_this(), gate = hub_->gate(),
+                          executor = hub_->executor()](AdminReply answer) {
+    gate->post(executor, [connection, answer = std::move(answer)] {
+      if (const auto self = connection.lock()) self->on_done(answer);
+    });
+  };
+  hub_->operation_of(path)(query, done);
+}
+
+// The first answer counts: the operation's, or that it is late.
+void AdminHttp::Connection::on_done(AdminReply answer) {
+  if (!std::exchange(waits_, false)) return;
+  patience_.cancel();
+  reply(std::move(answer), parser_->get().keep_alive());
 }
 
 void AdminHttp::Connection::reply(AdminReply answer, bool keep_alive) {
@@ -204,7 +299,7 @@ void AdminHttp::Connection::reply(AdminReply answer, bool keep_alive) {
   response_.set(http::field::content_type, answer.content_type);
   response_.set(http::field::cache_control, "no-store");
   response_.set("X-Content-Type-Options", "nosniff");
-  if (answer.status == 405) response_.set(http::field::allow, "GET");
+  if (!answer.allow.empty()) response_.set(http::field::allow, answer.allow);
   response_.body() = std::move(answer.body);
   response_.prepare_payload();
   stream_.expires_after(
@@ -240,7 +335,8 @@ void AdminHttp::Connection::drain() {
 
 Result<std::unique_ptr<AdminHttp>> AdminHttp::open(net::any_io_executor executor,
                                                    const std::string& address,
-                                                   AdminHandlers handlers, AdminLimits limits) {
+                                                   AdminHandlers handlers, AdminLimits limits,
+                                                   AdminOperations operations) {
   auto acceptor = transport::open_acceptor(executor, address);
   if (!acceptor) return std::move(acceptor).error().within("admin listener");
   error_code ec;
@@ -248,7 +344,7 @@ Result<std::unique_ptr<AdminHttp>> AdminHttp::open(net::any_io_executor executor
   if (ec) return Error(ErrorCode::io, "admin listener " + address + ": " + ec.message());
   auto host = transport::parse_address(address)->host;
   auto hub = std::make_shared<Hub>(*std::move(acceptor), std::move(host), std::move(handlers),
-                                   std::move(limits));
+                                   std::move(limits), std::move(operations));
   net::dispatch(executor, [hub] { hub->accept(); });
   return std::unique_ptr<AdminHttp>(
       new AdminHttp(std::move(hub), transport::text_of(bound), bound.port()));
@@ -257,7 +353,10 @@ Result<std::unique_ptr<AdminHttp>> AdminHttp::open(net::any_io_executor executor
 AdminHttp::AdminHttp(std::shared_ptr<Hub> hub, std::string address, std::uint16_t port)
     : hub_(std::move(hub)), address_(std::move(address)), port_(port) {}
 
-AdminHttp::~AdminHttp() { stop(); }
+AdminHttp::~AdminHttp() {
+  hub_->gate()->close();
+  stop();
+}
 
 void AdminHttp::stop() {
   net::dispatch(hub_->executor(), [hub = hub_] { hub->stop(); });

@@ -41,12 +41,15 @@ void CoreThread::run() {
     cluster::Output output = machine_.step(now(), std::move(inputs));
     wake_at = output.wake_at;
     const bool led_anew = output.leadership.has_value();
+    const std::vector<cluster::TransferEnded> transfers = std::move(output.transfers);
     carry_out(std::move(output));
     if (led_anew || now() - viewed_at_ >= view_interval) {
       publish_view();
     } else {
       wake_at = std::min(wake_at, viewed_at_ + view_interval);  // So that no view grows older.
     }
+    // Whoever is told looks at the view next.
+    for (const cluster::TransferEnded& ended : transfers) duties_.transferred(ended);
   }
 }
 

@@ -37,6 +37,7 @@ struct CoreDuties {
   std::function<void(std::vector<cluster::BarrierAnswered>)> barriers;
   std::function<void()> applied;  ///< The last Applied was taken in.
   std::function<void(const cluster::Leadership&)> lead;
+  std::function<void(const cluster::TransferEnded&)> transferred;
 };
 
 /// Runs one machine: drains all inputs per turn, touches no socket and no file.

@@ -82,6 +82,11 @@ void add_core(Families& out, const CoreView& view) {
   out.counter("kuilt_truncated_entries_total", "Entries taken back", counted.truncated_entries);
   out.counter("kuilt_elections_won_total", "Elections won", counted.elections_won);
   out.counter("kuilt_cuts_total", "Cuts for snapshots appended as leader", counted.cuts);
+  out.counter("kuilt_transfers_total", "Times this server handed over the lead",
+              counted.transfers_done);
+  out.counter("kuilt_transfers_given_back_total",
+              "Times the server that was to take over the lead did not, and this one led on",
+              counted.transfers_given_back);
   out.counter("kuilt_admission_questions_total", "Proposals that the state machine was asked about",
               counted.asked);
   out.counter("kuilt_not_admitted_total", "Of these, not admitted", counted.not_admitted);

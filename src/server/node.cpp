@@ -75,6 +75,7 @@ Node::~Node() {
   listener_.reset();
   core_.stop();
   own_reads_->stop();
+  transfers_.close("server " + facts_.name + " was stopped");
   rooms_.stop();
   apply_.reset();
   snapshots_.reset();
@@ -128,6 +129,7 @@ void Node::fail(const Error& error, const std::string& what) {
   failed_ = true;
   core_.halt();
   own_reads_->stop();
+  transfers_.close(what + " of server " + facts_.name + " failed");
   for (const auto& shard : shards_) {
     shard->drain({.code = ErrorCode::stopped,
                   .message = what + " of server " + facts_.name + " failed",
@@ -244,6 +246,10 @@ CoreDuties Node::core_duties() {
           [this](std::vector<cluster::BarrierAnswered> barriers) { answer(std::move(barriers)); },
       .applied = [this] { apply_->taken(); },
       .lead = [this](const cluster::Leadership& leadership) { on_leadership(leadership); },
+      .transferred =
+          [this](const cluster::TransferEnded& ended) {
+            transfers_.end(ended.number, told_of(ended.how, facts_.name, facts_.configuration));
+          },
   };
 }
 
@@ -316,6 +322,29 @@ Status Node::admit_clients() {
   if (!listener) return std::move(listener).error().within("listen for clients");
   listener_ = *std::move(listener);
   return Done{};
+}
+
+void Node::transfer_leadership(std::optional<NodeId> target, TransferDone done) {
+  const std::uint64_t number = transfers_.add(std::move(done));
+  core_.put(cluster::TransferLeadership{number, target});
+}
+
+std::optional<std::string> Node::hand_over(Duration patience) {
+  constexpr auto rest = std::chrono::milliseconds(10);
+  draining_ = true;
+  const Instant deadline = now() + patience;
+  const auto voters = std::ranges::count_if(facts_.configuration.members, &raft::Member::voter);
+  while (voters > 1 && core_.view().role == raft::Role::leader && now() < deadline) {
+    const auto begin = [this](TransferDone done) { transfer_leadership({}, std::move(done)); };
+    const auto leader = await_transfer(begin, deadline - now());
+    if (leader) return *leader;
+    const Error& error = leader.error();
+    const bool may_succeed = error.code() == ErrorCode::target_behind ||
+                             error.code() == ErrorCode::busy || error.effect() == Effect::unknown;
+    if (!may_succeed) break;
+    std::this_thread::sleep_for(rest);
+  }
+  return std::nullopt;
 }
 
 void Node::drain(Duration patience) {

@@ -24,6 +24,7 @@
 #include "server/rooms_thread.hpp"
 #include "server/shard.hpp"
 #include "server/snapshot_thread.hpp"
+#include "server/transfers.hpp"
 #include "transport/seam.hpp"
 
 namespace kuilt::server {
@@ -60,6 +61,12 @@ class Node {
 
   /// Admits clients.
   Status admit_clients();
+  /// Hands over the lead, to `target` or to the voter that is best suited. `done` is called on
+  /// another thread, or on this one if nothing can come of it.
+  void transfer_leadership(std::optional<NodeId> target, TransferDone done);
+  /// Is no longer ready; if this server leads, hands over, within `patience`. Returns who leads
+  /// now, unless the lead stays here, or never was.
+  std::optional<std::string> hand_over(Duration patience);
   /// Takes no new clients and tells those that are there where to go; returns once they are gone,
   /// after `patience` at the latest.
   void drain(Duration patience);
@@ -116,6 +123,7 @@ class Node {
   std::atomic<bool> failed_ = false;
   mutable std::mutex failure_mutex_;
   std::string failure_;
+  Transfers transfers_;
   LinkRegistry registry_;
   const std::shared_ptr<OwnReads> own_reads_ = std::make_shared<OwnReads>();
   CoreThread core_;

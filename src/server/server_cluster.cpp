@@ -30,6 +30,9 @@ using server::Node;
 namespace {
 
 constexpr Duration drain_patience = std::chrono::seconds(3);
+constexpr Duration hand_over_patience = std::chrono::seconds(2);
+// The core ends each hand-over within its own bound; this one is for a core that stands still.
+constexpr Duration transfer_patience = std::chrono::seconds(10);
 constexpr Duration news_interval = std::chrono::milliseconds(50);
 constexpr std::chrono::nanoseconds no_wait(0);
 constexpr std::chrono::nanoseconds wait_max = std::chrono::hours(24 * 365);  // For ever.
@@ -75,6 +78,9 @@ struct ServerCluster::Impl {
     std::future<wire::BarrierOutcome> outcome;
   };
   Result<AskedRead> ask_read(const std::string& server) const;
+  void hand_over();
+  using TargetOf = std::function<Result<std::optional<NodeId>>(const raft::Configuration&)>;
+  void begin_transfer(const TargetOf& target_of, server::TransferDone done);
   static Result<ServerCluster> open(ServerOptions options, StateMachine* state_machine);
   static Result<ServerCluster> in_process(InProcessOptions options,
                                           const StateMachineOf* state_machine_of);
@@ -279,11 +285,62 @@ Status ServerCluster::stop(const std::string& name) {
   return Error(ErrorCode::invalid_argument, "no server \"" + name + "\" runs in this process");
 }
 
+void ServerCluster::Impl::begin_transfer(const TargetOf& target_of, server::TransferDone done) {
+  const std::lock_guard lock(mutex);
+  ServerStatus newest;
+  for (const Member& member : members) {
+    if (!member.node) continue;
+    ServerStatus row = member.node->status();
+    if (!row.leader.empty() && row.term >= newest.term) newest = std::move(row);
+  }
+  if (newest.leader.empty()) {
+    return done(Error(ErrorCode::no_leader, Effect::none, "no server here knows of a leader"));
+  }
+  const auto leads = [&](const Member& member) { return member.name == newest.leader; };
+  const auto leading = std::ranges::find_if(members, leads);
+  if (leading == members.end() || !leading->node) {
+    return done(Error(ErrorCode::not_leader, Effect::none,
+                      "server " + newest.leader + " leads, and not in this process; ask it there"));
+  }
+  auto target = target_of(leading->node->facts().configuration);
+  if (!target) return done(std::move(target).error());
+  leading->node->transfer_leadership(*target, std::move(done));
+}
+
+Result<std::string> ServerCluster::transfer_leadership(const std::string& name) {
+  const auto named = [&name](const raft::Configuration& configuration) {
+    return server::member_named(name, configuration);
+  };
+  const auto begin = [&](server::TransferDone done) {
+    impl_->begin_transfer(named, std::move(done));
+  };
+  return server::await_transfer(begin, transfer_patience);
+}
+
+Result<std::string> ServerCluster::transfer_leadership(NodeId target) {
+  const auto itself = [target](const raft::Configuration&) -> Result<std::optional<NodeId>> {
+    return std::optional(target);
+  };
+  const auto begin = [&](server::TransferDone done) {
+    impl_->begin_transfer(itself, std::move(done));
+  };
+  return server::await_transfer(begin, transfer_patience);
+}
+
+// Others can take over only where they go on: not where all voters leave together.
+void ServerCluster::Impl::hand_over() {
+  if (members.size() != 1 || !members.front().node) return;
+  const auto leader = members.front().node->hand_over(hand_over_patience);
+  if (leader) tell("the lead went to server " + *leader);
+}
+
 Status ServerCluster::drain() {
   const std::lock_guard lock(impl_->mutex);
+  impl_->hand_over();
   for (Impl::Member& member : impl_->members) {
     if (member.node) member.node->drain(drain_patience);
   }
+  impl_->hand_over();  // Another server may have handed over to this one meanwhile.
   impl_->admin.reset();
   for (Impl::Member& member : impl_->members) member.node.reset();
   return Done{};

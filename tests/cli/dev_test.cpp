@@ -118,7 +118,7 @@ class DevOnATerminal : public testing::Test {
 };
 
 TEST_F(DevOnATerminal, AKeyKillsAServerAndStartsItAgainAndQQuits) {
-  ASSERT_TRUE(await("keys: 1 to 3 kill or start a server, q quits")) << shown();
+  ASSERT_TRUE(await("keys: 1 to 3 kill or start a server, l moves the lead, q quits")) << shown();
   EXPECT_FALSE(echoes()) << "keys come one by one, and are not shown";
 
   press('1');
@@ -136,6 +136,23 @@ TEST_F(DevOnATerminal, AKeyKillsAServerAndStartsItAgainAndQQuits) {
   EXPECT_EQ(with.status, 0) << with.err;
   EXPECT_EQ(status, 0);
   EXPECT_TRUE(servers_end());
+}
+
+TEST_F(DevOnATerminal, TheKeyLMovesTheLead) {
+  ASSERT_TRUE(await("q quits")) << shown();
+  const auto leader = [this] {
+    const std::string text = run({"status"}).out;
+    const std::string before = "well: leader ";
+    const std::size_t at = text.find(before);
+    return at == std::string::npos ? "" : text.substr(at + before.size(), 1);
+  };
+  const std::string before = leader();
+
+  press('l');
+
+  ASSERT_TRUE(await(", was " + before)) << shown();
+  EXPECT_NE(leader(), before);
+  EXPECT_EQ(run({"propose", "goes on"}).status, 0);
 }
 
 TEST_F(DevOnATerminal, TheTerminalIsGivenBackAsItWas) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -40,7 +41,17 @@ class AdminHttpTest : public ::testing::Test {
     handlers["/echo"] = [](const std::string& query) {
       return AdminReply{200, "application/json", query};
     };
-    auto http = AdminHttp::open(io_.get_executor(), "127.0.0.1:0", handlers, std::move(limits));
+    AdminOperations operations;
+    operations["/act"] = [this](const std::string& query, AdminDone done) {
+      orders_.push_back(query);
+      if (query == "never") {
+        unanswered_ = std::move(done);
+      } else {
+        std::thread([done = std::move(done)] { done({200, "text/plain", "done\n"}); }).join();
+      }
+    };
+    auto http =
+        AdminHttp::open(io_.get_executor(), "127.0.0.1:0", handlers, std::move(limits), operations);
     ASSERT_TRUE(http) << http.error().message();
     http_ = *std::move(http);
   }
@@ -87,6 +98,8 @@ class AdminHttpTest : public ::testing::Test {
 
   net::io_context io_;
   std::unique_ptr<AdminHttp> http_;
+  std::vector<std::string> orders_;
+  AdminDone unanswered_;
 };
 
 TEST_F(AdminHttpTest, AHandlerAnswersItsPath) {
@@ -123,6 +136,67 @@ TEST_F(AdminHttpTest, OnlyGetIsServed) {
                 AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("Allow: GET\r\n"),
                       HasSubstr("/echo, /healthz, /readyz")));
   }
+}
+
+TEST_F(AdminHttpTest, AnOrderIsCarriedOutAndAnsweredFromAnyThread) {
+  serve();
+
+  EXPECT_THAT(ask("POST /act?to=b HTTP/1.1"),
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), EndsWith("\r\n\r\ndone\n")));
+  EXPECT_THAT(ask("POST /act HTTP/1.1", "Host: localhost\r\nContent-Length: 0\r\n"),
+              StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(orders_, ::testing::ElementsAre("to=b", ""));
+}
+
+TEST_F(AdminHttpTest, AnOrderIsAPostAndNothingElse) {
+  serve();
+
+  for (const std::string method : {"GET", "PUT", "OPTIONS"}) {
+    EXPECT_THAT(ask(method + " /act HTTP/1.1"),
+                AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("Allow: POST\r\n"),
+                      HasSubstr("/readyz, POST /act")));
+  }
+  EXPECT_TRUE(orders_.empty());
+}
+
+TEST_F(AdminHttpTest, AnOrderOfAPageInABrowserIsRefused) {
+  serve();
+  const std::string host = "Host: localhost\r\n";
+
+  EXPECT_THAT(ask("POST /act HTTP/1.1", host + "Origin: http://evil.example\r\n"),
+              AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("page in a browser (Origin)")));
+  EXPECT_THAT(ask("POST /act HTTP/1.1", host + "Origin: null\r\n"), StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(ask("POST /act HTTP/1.1", host + "Origin: http://localhost\r\n"),
+              StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(ask("POST /act HTTP/1.1", host + "Sec-Fetch-Site: cross-site\r\n"),
+              AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("(Sec-Fetch-Site)")));
+  EXPECT_THAT(ask("POST /act HTTP/1.1", "Host: evil.example\r\n"),
+              AllOf(StartsWith("HTTP/1.1 403"), HasSubstr("not a name of this server")));
+  EXPECT_TRUE(orders_.empty());
+  EXPECT_THAT(ask("POST /act HTTP/1.1", host), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(AdminHttpTest, AnOrderThatDoesNotEndIsAnsweredInTimeAndOnce) {
+  AdminLimits limits;
+  limits.operation_timeout = 20ms;
+  serve(limits);
+
+  EXPECT_THAT(ask("POST /act?never HTTP/1.1"),
+              AllOf(StartsWith("HTTP/1.1 504"), HasSubstr("it may yet")));
+  unanswered_({200, "text/plain", "late\n"});
+  EXPECT_THAT(get("/healthz"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(AdminHttpTest, AnOrderMayEndWhenNobodyIsThereAnyMore) {
+  serve();
+  tcp::socket client = raw();
+  say(client, "POST /act?never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  while (orders_.empty()) io_.run_one();
+
+  http_.reset();
+  unanswered_({200, "text/plain", "late\n"});
+
+  EXPECT_EQ(hear(client), "");
 }
 
 TEST_F(AdminHttpTest, ABodyIsRefused) {
