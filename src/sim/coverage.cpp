@@ -66,7 +66,6 @@ constexpr std::array required = {
     "changes of members refused: no_voters",
     "changes of members refused: same_members",
     "changes of members refused: unknown_learner",
-    "changes of members refused: learner_behind",
     "peer messages refused: candidate_left",
     "acknowledged",
     "refused",
