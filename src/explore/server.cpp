@@ -46,6 +46,7 @@ Setting setting_of(std::size_t voters) {
   setting.options.retransmit_after = 1s;
   setting.options.election_timeout_min = 1h - 1s;
   setting.options.election_timeout_max = 1h;
+  setting.options.learner_silence_max = 1h;
   auto configuration = std::make_shared<raft::Configuration>();
   for (Slot slot = 0; slot < voters; ++slot) {
     configuration->members.push_back({node_id(slot), std::string(1, letter(slot)), {}, {}, true});

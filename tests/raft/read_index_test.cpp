@@ -304,6 +304,7 @@ TEST(ReadIndex, CoreAsksToBeWokenForTheReadThatFailsFirst) {
   Options options;
   options.election_timeout_min = 50s;
   options.election_timeout_max = 60s;
+  options.learner_silence_max = 60s;
   Node node(boot(a, three), options);
   const Instant begin = node.now();
   read(node, 1);
