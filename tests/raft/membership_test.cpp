@@ -170,6 +170,29 @@ TEST(Membership, OneChangeAtATime) {
   EXPECT_EQ(leader.step(to({a, c}, {d})).change_refused, ChangeRefusal::none);
 }
 
+TEST(Membership, NoChangeBeginsOrGoesOnWhileTheLeadIsHandedOver) {
+  Node idle = leader_of(voters({a, b, c}), {b, c});
+  Node leader = idle;
+  leader.step(TransferLeadership{b});
+  EXPECT_EQ(leader.step(to({a, b})).change_refused, ChangeRefusal::handing_over);
+  EXPECT_EQ(leader.out().configure, nullptr);
+  EXPECT_EQ(idle.step(to({a, b})).change_refused, ChangeRefusal::none);
+
+  configure(idle);
+  idle.written();
+  idle.step(TransferLeadership{b});
+  idle.acknowledge(b, 3);
+  EXPECT_EQ(idle.core().commit_index(), Index(3));
+  EXPECT_EQ(idle.out().configure, nullptr);
+  idle.wait(idle.options().election_timeout_max - 1ns);
+  idle.acknowledge(b, 3);
+  EXPECT_EQ(idle.out().configure, nullptr);
+
+  idle.wait(1ns);  // The hand-over is given up.
+  EXPECT_FALSE(idle.core().hands_over());
+  EXPECT_NE(idle.out().configure, nullptr);
+}
+
 // --- Both halves decide ---
 
 TEST(Membership, JointConfigurationIsCommittedByAMajorityOfEachHalf) {
@@ -315,6 +338,38 @@ TEST(Membership, LeaderLeavesTheClusterOnceTheOthersHaveCommittedThatItDoes) {
   EXPECT_TRUE(out.leadership);
   EXPECT_EQ(only<Heartbeat>(out, b).commit, at(4, 2));
   EXPECT_TRUE(sent<VoteRequest>(leader.time_out()).empty());
+}
+
+TEST(Membership, LeaderThatLeavesReplicatesUntilThatIsCommittedAndIsSilentThen) {
+  Node leader = leader_of(voters({a, b, c}), {b, c});
+  leader.step(to({b, c}));
+  configure(leader);
+  leader.written();
+  leader.acknowledge(b, 3);
+  leader.acknowledge(c, 3);
+  configure(leader);
+  EXPECT_EQ(only<AppendRequest>(leader.out(), b).entries.size(), 1U);
+  EXPECT_EQ(only<AppendRequest>(leader.propose(), c).entries.size(), 1U);
+  EXPECT_FALSE(sent<Heartbeat>(leader.wait(50ms), b).empty());
+
+  leader.acknowledge(b, 4);
+  leader.acknowledge(c, 4);
+  EXPECT_EQ(leader.core().role(), Role::follower);
+  EXPECT_TRUE(leader.wait(50ms).send.empty());
+}
+
+TEST(Membership, LastVoterThatStaysCommitsByItsOwnDisk) {
+  Node leader = leader_of(voters({a, b, c}), {b, c});
+  leader.step(to({a}));
+  configure(leader);
+  leader.written();
+  leader.acknowledge(b, 3);
+  configure(leader);
+  leader.propose();
+  EXPECT_EQ(leader.core().commit_index(), Index(3));
+
+  leader.written();
+  EXPECT_EQ(leader.core().commit_index(), Index(5));
 }
 
 TEST(Membership, SoleVoterHandsTheClusterToOneThatTakesItsPlace) {
@@ -561,6 +616,29 @@ TEST(Membership, ServerThatLeftIsToldUntilItKnowsAndThenNoMore) {
 
   EXPECT_TRUE(sent<Heartbeat>(leader.wait(50ms), c).empty());
   EXPECT_FALSE(sent<Heartbeat>(leader.out(), b).empty());
+}
+
+TEST(Membership, LateMessagesOfAServerThatLeftChangeNothing) {
+  Node leader = leader_of(voters({a, b, c}), {b, c});
+  leader.step(to({a, b}));
+  configure(leader);
+  leader.written();
+  leader.acknowledge(b, 3);
+  configure(leader);
+  leader.written();
+  leader.acknowledge(b, 4);
+  EXPECT_EQ(leader.acknowledge(c, 4).refused, Refusal::none);  // It is still being told.
+  const HeartbeatReply knows{
+      Term(2), only<Heartbeat>(leader.wait(50ms), c).round, Index(4), {}, boot_of(c)};
+  EXPECT_EQ(leader.receive(c, knows).refused, Refusal::none);
+  const std::string before = leader.core().fingerprint();
+
+  EXPECT_EQ(leader.receive(c, knows).refused, Refusal::unknown_sender);
+  EXPECT_EQ(leader.acknowledge(c, 4).refused, Refusal::unknown_sender);
+  leader.step(Loaded{c, Index(1), {command(1, 1)}});
+  leader.step(PeerLost{c});
+
+  EXPECT_EQ(leader.core().fingerprint(), before);
 }
 
 TEST(Membership, ServerThatLeftAndIsSilentIsNotToldForEver) {

@@ -142,6 +142,26 @@ TEST(Transfer, TargetThatDoesNotWinInTimeGivesTheLeadBack) {
   EXPECT_EQ(node.core().role(), Role::leader);
 }
 
+TEST(Transfer, DeadlineOfAnEarlierHandOverEndsNoLaterOne) {
+  Node node = leader_of();
+  const Duration limit = node.options().election_timeout_max;
+  node.step(TransferLeadership{b});
+  node.receive(b, VoteReply{Term(2), false, false});
+  node.written();
+  node.wait(limit - 1ns);
+  node.receive(c, VoteReply{Term(3), true, true});
+  node.written();
+  ASSERT_EQ(end_of(node.receive(c, VoteReply{Term(3), false, true})), TransferEnd::another_won);
+  node.step(TransferLeadership{c});
+
+  EXPECT_FALSE(node.wait(1ns).transfer);  // The first one would have been given up now.
+  node.wait(limit - 2ns);
+  node.acknowledge(b, 1);
+  EXPECT_TRUE(node.core().hands_over());
+
+  EXPECT_EQ(node.wait(1ns).transfer, (TransferEnded{TransferEnd::target_behind, c}));
+}
+
 TEST(Transfer, IsGivenUpInTimeThoughTheLeadIsLost) {
   Node node = leader_of();
   node.step(TransferLeadership{b});
