@@ -6,6 +6,7 @@
 
 #include "kuilt/detail/overloaded.hpp"
 #include "server/client_link.hpp"
+#include "server/raft_options.hpp"
 #include "storage/snapshot_streams.hpp"
 
 namespace kuilt::server {
@@ -14,9 +15,7 @@ namespace {
 cluster::MachineOptions machine_options(const ServerOptions& options, bool has_state_machine,
                                         bool takes_snapshots) {
   cluster::MachineOptions machine;
-  machine.raft.heartbeat_interval = options.heartbeat_interval;
-  machine.raft.election_timeout_min = options.election_timeout_min;
-  machine.raft.election_timeout_max = options.election_timeout_max;
+  machine.raft = raft_options_of(options);
   machine.applies = machine.admits = has_state_machine;
   // Without snapshots a cut is of no use, here or to those that this server leads.
   if (takes_snapshots) {

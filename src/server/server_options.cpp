@@ -3,7 +3,7 @@
 #include <string>
 
 #include "kuilt/server.hpp"
-#include "raft/core.hpp"
+#include "server/raft_options.hpp"
 
 namespace kuilt {
 namespace {
@@ -87,11 +87,9 @@ Status check_founding(const ServerOptions& options) {
 }
 
 Status check_timing(const ServerOptions& options) {
-  raft::Options raft;
-  raft.heartbeat_interval = options.heartbeat_interval;
-  raft.election_timeout_min = options.election_timeout_min;
-  raft.election_timeout_max = options.election_timeout_max;
-  if (const auto complaint = raft::complaint_about(raft)) return invalid(*complaint);
+  if (const auto complaint = raft::complaint_about(server::raft_options_of(options))) {
+    return invalid(*complaint);
+  }
   if (options.client_heartbeat_interval < std::chrono::milliseconds(10) ||
       options.client_heartbeat_interval > std::chrono::seconds(10)) {
     return invalid("the client heartbeat of " + milliseconds(options.client_heartbeat_interval) +

@@ -108,7 +108,8 @@ void World::finish() {
   }
   heal(true);
   for (const auto& client : clients_) client->program().finish();
-  const Instant end = agenda_.now() + settling_max;
+  // Clients visit servers that never hear of a leader as well, each visit longer than the last.
+  const Instant end = agenda_.now() + settling_max * (1 + static_cast<int>(plan_.spares));
   const bool settled = run_until(end, [this] { return everything_is_settled(); });
   expect(settled, "a healed cluster settles everything");
   if (invariants_.violation()) return;

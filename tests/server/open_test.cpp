@@ -205,5 +205,15 @@ TEST_F(OpenNode, ServersMeetByNamesThatTheyDoNotListenOn) {
   EXPECT_EQ((*node)->status().cluster, (*node_of_other)->status().cluster);
 }
 
+TEST(ServerTiming, IsRefusedForWhatTheServerCanSetAlone) {
+  ServerOptions options;
+  options.election_timeout_max = 1min;  // Longer than the core lets a learner be silent by itself.
+  EXPECT_TRUE(complaint_about(options).has_value());
+  options.election_timeout_max = options.election_timeout_min;
+  const Status refused = complaint_about(options);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message().find("election_timeout_max"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace kuilt::server
