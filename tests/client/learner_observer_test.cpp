@@ -268,7 +268,7 @@ TEST_F(Polling, StopWaitsForACallInsideAPollOfAnotherThread) {
   };
   auto other = cluster_client_with_node(node);
   other.on_committed(from_start, block).or_throw();
-  std::thread polling([&] { comes_true([&] { return client.poll() > 0 && over; }); });
+  std::thread polling([&] { EXPECT_TRUE(comes_true([&] { return client.poll() > 0 && over; })); });
   inside.get_future().wait();
 
   std::thread stopping([&] {

@@ -20,7 +20,7 @@ struct Subscriptions : testing::Test {
   std::optional<Committed> next() { return queue.next(std::chrono::steady_clock::now()); }
   static Position at(std::uint64_t index) { return {Index(index), Term(1)}; }
 
-  Subscription queue{[](std::uint64_t) {}, [] {}};
+  Subscription queue{[](std::uint64_t) {}, [] {}, [] { return false; }};
 };
 
 TEST_F(Subscriptions, AdvancesThatNobodyTakesAreOneAdvance) {
