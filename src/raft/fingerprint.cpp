@@ -160,6 +160,7 @@ void Core::describe_change(Text& text, const Peer& peer) const {
   if (!catch_up.done && catch_up.goal > Index()) {
     text.age_up_to(catch_up.since, options_.election_timeout_min);
   }
+  if (is_promoted(peer.id)) text.age_up_to(peer.progress.heard(), options_.learner_silence_max);
   if (!peer.farewell) return;
   text << "leaves" << peer.id << peer.farewell->at << peer.farewell->told_in_round;
   if (peer.farewell->until) text.deadline(*peer.farewell->until);

@@ -112,7 +112,9 @@ void Core::settle_peers() {
 bool Core::may_campaign() const { return may_vote(id_); }
 
 // It cannot win, but whom it asks may be the leader, and tell it why.
-bool Core::campaigns_in_vain() const { return lacks_ && !log_.contains(*lacks_); }
+bool Core::campaigns_in_vain() const {
+  return lacks_ && lacks_->index > commit_ && !log_.contains(*lacks_);
+}
 
 bool Core::may_vote(NodeId id) const {
   return std::ranges::any_of(

@@ -6,6 +6,12 @@
 #include "raft/core.hpp"
 
 namespace kuilt::raft {
+namespace {
+
+// Proposals wait meanwhile: no longer than their callers do, however long an election may take.
+constexpr Duration patience_max = std::chrono::seconds(2);
+
+}  // namespace
 
 bool Core::hands_over() const {
   return role_ == Role::leader && transfer_ && transfer_->term == hard_.term;
@@ -26,8 +32,8 @@ void Core::on_transfer(const TransferLeadership& request, Output& out) {
   if (!peer.voter) return answer(TransferEnd::target_does_not_vote);
   if (!is_heard(peer)) return answer(TransferEnd::target_silent);
   // As long as clients would wait at most, had the leader died instead.
-  transfer_ = Transfer{
-      .target = peer.id, .term = hard_.term, .until = now_ + options_.election_timeout_max};
+  const Duration patience = std::min(options_.election_timeout_max, patience_max);
+  transfer_ = Transfer{.target = peer.id, .term = hard_.term, .until = now_ + patience};
 }
 
 // The one that lacks least: it can stand soonest.
