@@ -37,19 +37,20 @@ BootBuilder::BootBuilder(Position base, std::uint64_t checkpoint_interval,
   if (base_ != Position{}) digests_.begin(base_, {});
 }
 
-Status BootBuilder::take_configuration(const raft::Entry& entry, bool committed) {
+// In force as soon as something vouches for it, or for an entry behind it.
+Status BootBuilder::take_configuration(const raft::Entry& entry) {
   auto admitted = wire::admit_stored(entry.at, entry.kind, entry.stored);
   if (!admitted) return broken(entry, admitted.error().message());
   const raft::SharedConfiguration& found = admitted->configuration;
   if (!configuration_) configuration_ = without_members(*found);
-  (committed ? configuration_ : pending_configuration_) = found;
+  pending_configuration_ = found;
   if (!sessions_) sessions_.emplace(configuration_->parameters);
   return Done{};
 }
 
 Status BootBuilder::take(const raft::Entry& entry, bool committed) {
   if (entry.kind == raft::EntryKind::configuration) {
-    if (Status status = take_configuration(entry, committed); !status) return status;
+    if (Status status = take_configuration(entry); !status) return status;
   }
   if (!sessions_) return broken(entry, "comes before any configuration");
   if (entry.kind == raft::EntryKind::command) {

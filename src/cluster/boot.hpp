@@ -65,7 +65,7 @@ class BootBuilder {
   Result<Boots> finish(Log log) &&;
 
  private:
-  Status take_configuration(const raft::Entry& entry, bool committed);
+  Status take_configuration(const raft::Entry& entry);
   void commit_pending();
   void meet_cut(Position cut);
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cluster/committed_state.hpp"
 #include "wire/entry.hpp"
 
 namespace kuilt::cluster::test {
@@ -61,6 +62,66 @@ TEST(Boot, ConfigurationIsTheLastCommittedOneAndThoseThatMayBeRolledBackAreInThe
   const raft::Core core({}, boots.machine.raft, 1, Instant());
   EXPECT_EQ(*core.configuration(), *members({a, b}));
   EXPECT_EQ(*core.committed_configuration(), *members({b}));
+}
+
+TEST(Boot, WhatIsVouchedForLaterDoesNotDisplaceWhatFollowsIt) {
+  const std::vector<raft::Entry> entries = {entry(1, members({a})), entry(2, members({a, b})),
+                                            entry(3, members({b}))};
+  BootBuilder builder({}, 64);
+  for (const raft::Entry& one : entries) {  // Nothing vouches for the second but the third.
+    EXPECT_TRUE(builder.take(one, one.at.index != Index(2)));
+  }
+
+  const auto boots = std::move(builder).finish(log_of(entries, 3)).or_throw();
+
+  EXPECT_EQ(*boots.machine.raft.configuration, *members({b}));
+}
+
+// A log that vouches for its first entry alone; behind a configuration a cut, and another
+// configuration behind that.
+struct LogWithACut {
+  [[nodiscard]] BootBuilder::Boots boots_with(std::vector<BootSnapshot> snapshots) const {
+    BootBuilder builder({}, 64, nullptr, std::move(snapshots));
+    for (const raft::Entry& one : entries) {
+      EXPECT_TRUE(builder.take(one, one.at.index == Index(1)));
+    }
+    return std::move(builder).finish(log_of(entries, 1)).or_throw();
+  }
+  [[nodiscard]] BootSnapshot snapshot_after(std::size_t count) const {
+    CommittedState state(Position{});
+    for (std::size_t i = 0; i < count; ++i) EXPECT_TRUE(state.take(entries[i]));
+    return {entries[2].at, state.encode()};
+  }
+
+  const std::vector<raft::Entry> entries = {entry(1, members({a})), entry(2, members({a, b})),
+                                            wire::encode_cut({Index(3), Term(1)}, LogTime()),
+                                            entry(4, members({b}))};
+};
+
+TEST(Boot, ASnapshotVouchesForTheConfigurationBeforeItsCutAndForNoneBehindIt) {
+  const LogWithACut log;
+
+  const auto boots = log.boots_with({log.snapshot_after(3)});
+
+  EXPECT_EQ(boots.machine.raft.commit, Index(3));
+  EXPECT_EQ(*boots.machine.raft.configuration, *members({a, b}));
+  const raft::Core core({}, boots.machine.raft, 1, Instant());
+  EXPECT_EQ(*core.committed_configuration(), *members({a, b}));
+  EXPECT_EQ(*core.configuration(), *members({b}));
+}
+
+TEST(Boot, ASnapshotThatIsRefusedVouchesForNoConfiguration) {
+  const LogWithACut log;
+
+  const auto boots = log.boots_with({log.snapshot_after(2)});
+
+  EXPECT_EQ(boots.machine.raft.commit, Index(1));
+  EXPECT_EQ(*boots.machine.raft.configuration, *members({a}));
+  EXPECT_EQ(*boots.machine.raft.tail[1].configuration, *members({a, b}));
+  EXPECT_EQ(*boots.machine.raft.tail[3].configuration, *members({b}));
+  const raft::Core core({}, boots.machine.raft, 1, Instant());
+  EXPECT_EQ(*core.committed_configuration(), *members({a}));
+  EXPECT_EQ(*core.configuration(), *members({b}));
 }
 
 TEST(Boot, ServerBootsWithALogThatLeavesItOut) {
