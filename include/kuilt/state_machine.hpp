@@ -29,7 +29,7 @@ class KUILT_API SnapshotSource {
  public:
   virtual ~SnapshotSource() = default;
   /// The next bytes, `bytes_max` at most. Empty: that was all.
-  /// Errors: io, corrupt.
+  /// Errors: io, corrupt; stopped (the server stops, and waits for `restore` to return).
   virtual Result<Bytes> read(std::size_t bytes_max) = 0;
   /// All that is left, for a state that memory holds twice.
   /// Errors: as for `read`.

@@ -16,6 +16,25 @@ constexpr std::size_t untold_bytes_max = std::size_t{1} << 20;
 constexpr std::size_t result_overhead = 64;
 constexpr Duration retry_interval = std::chrono::milliseconds(5);
 
+// A server that stops does not wait for the rest of a long snapshot.
+class StoppableSource final : public SnapshotSource {
+ public:
+  StoppableSource(SnapshotSource& source, std::function<bool()> stops)
+      : source_(source), stops_(std::move(stops)) {}
+
+  Result<Bytes> read(std::size_t bytes_max) override {
+    has_stopped_ = has_stopped_ || stops_();
+    if (!has_stopped_) return source_.read(bytes_max);
+    return Error(ErrorCode::stopped, Effect::none, "the server is stopping");
+  }
+  [[nodiscard]] bool has_stopped() const { return has_stopped_; }
+
+ private:
+  SnapshotSource& source_;
+  std::function<bool()> stops_;
+  bool has_stopped_ = false;
+};
+
 }  // namespace
 
 ApplyThread::ApplyThread(StateMachine& machine, CommittedLog& log, Index base, Events events,
@@ -79,16 +98,25 @@ void ApplyThread::run() {
 
 bool ApplyThread::restore() {
   if (!snapshots_.restored) return true;
-  auto source = snapshots_.open();
-  const auto through = source
-                           ? cluster::restore(machine_, **source, *snapshots_.restored)
-                           : Result<Index>(std::move(source).error().within("open the snapshot"));
+  const auto file = snapshots_.open();
+  if (!file) {
+    fail(Error(file.error()).within("open the snapshot"));
+    return false;
+  }
+  StoppableSource source(**file, [this] { return stopped(); });
+  const auto through = cluster::restore(machine_, source, *snapshots_.restored);
+  if (source.has_stopped()) return false;  // Whatever the state machine made of it.
   if (!through) {
     fail(through.error());
     return false;
   }
   applied_.store(through->value(), std::memory_order_relaxed);
   return true;
+}
+
+bool ApplyThread::stopped() {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
 }
 
 // The state machine has taken in everything through the cut, and nothing behind it.

@@ -58,13 +58,15 @@ class ApplyThread {
   void ask(std::vector<cluster::AdmissionQuestion> questions);
   /// The core has taken in the last Applied: the next may follow.
   void taken();
-  /// Waits for the call of the state machine that runs, if one does.
+  /// Waits for the call of the state machine that runs, if one does. One that restores is told by
+  /// its source.
   void stop();
   [[nodiscard]] Index applied() const { return Index(applied_.load(std::memory_order_relaxed)); }
 
  private:
   void run();
   bool restore();
+  [[nodiscard]] bool stopped();
   void meet_cut(Position cut);
   bool wait_for_change(std::uint64_t& seen, Instant deadline);
   bool apply_some();

@@ -115,7 +115,9 @@ Result<Bytes> SnapshotThread::state_at(Position cut, storage::SnapshotHeader& he
     // One that is damaged by now costs reading the whole log.
     if (before && before->through().index < cut.index) state = *std::move(before);
   }
-  const auto read = [this](Index after, Index last) {
+  // A server that stops does not wait for the rest of a long log.
+  const auto read = [this](Index after, Index last) -> Result<std::vector<raft::Entry>> {
+    if (stopped()) return stopped_error();
     return parts_.log.next_durable(after, last, read_bytes_max);
   };
   while (true) {

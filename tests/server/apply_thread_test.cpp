@@ -81,15 +81,45 @@ class Counting final : public StateMachine {
     if (wanted.text() == "no") return Error(ErrorCode::busy, "not from " + author);
     return Done{};
   }
+  Status restore(SnapshotSource& source) override {
+    while (true) {
+      const auto some = source.read(100);
+      ++reads_of_snapshot;
+      if (!some) return Error(some.error());
+      if (some->empty()) return Done{};
+    }
+  }
   [[nodiscard]] std::vector<std::string> seen() const {
     const std::lock_guard lock(mutex_);
     return seen_;
   }
+  std::atomic<int> reads_of_snapshot = 0;
 
  private:
   mutable std::mutex mutex_;
   std::vector<std::string> seen_;
 };
+
+/// Fails; or has far more than anybody reads, who is told to stop.
+class LongSource final : public SnapshotSource {
+ public:
+  explicit LongSource(bool fails) : fails_(fails) {}
+  Result<Bytes> read(std::size_t bytes_max) override {
+    if (fails_) return Error(ErrorCode::io, "bad sector");
+    if (reads_left_-- == 0) return Bytes();
+    return Bytes(std::string(bytes_max, 'x'));
+  }
+
+ private:
+  bool fails_;
+  std::uint64_t reads_left_ = std::uint64_t{1} << 25;
+};
+Snapshots restored_from(bool fails) {
+  return {.restored = Position{Index(5), Term(1)},
+          .open = [fails]() -> Result<std::unique_ptr<SnapshotSource>> {
+            return std::unique_ptr<SnapshotSource>(std::make_unique<LongSource>(fails));
+          }};
+}
 
 /// A log of ten commands "c1" to "c10" on disk, committed before the start.
 class ApplyThreads : public ::testing::Test {
@@ -105,7 +135,7 @@ class ApplyThreads : public ::testing::Test {
     thread_.reset();
     log_->close();
   }
-  void start() {
+  void start(Snapshots snapshots = {}) {
     thread_.emplace(machine_, *log_, Index(),
                     ApplyThread::Events{[this](cluster::Input input) { hear(std::move(input)); },
                                         [this](const Error& error) {
@@ -115,7 +145,8 @@ class ApplyThreads : public ::testing::Test {
                                         [this](const std::string& line) {
                                           const std::lock_guard lock(mutex_);
                                           news_.push_back(line);
-                                        }});
+                                        }},
+                    std::move(snapshots));
   }
   void hear(cluster::Input input) {
     {
@@ -291,6 +322,25 @@ TEST_F(ApplyThreads, AQuestionWaitsUntilEnoughIsApplied) {
 
   ASSERT_TRUE(comes_true([this] { return verdicts().size() == 2; }));
   EXPECT_EQ(machine_.seen().back(), "c11");
+}
+
+TEST_F(ApplyThreads, AServerThatStopsDoesNotWaitForTheRestOfALongSnapshot) {
+  start(restored_from(false));
+  ASSERT_TRUE(comes_true([this] { return machine_.reads_of_snapshot > 3; }));
+
+  thread_->stop();
+
+  EXPECT_FALSE(failure()) << "the source says that it stops: nothing has failed";
+  EXPECT_TRUE(machine_.seen().empty());
+  EXPECT_EQ(thread_->applied(), Index());
+}
+
+TEST_F(ApplyThreads, ASnapshotThatCanNotBeReadIsAFailure) {
+  start(restored_from(true));
+
+  ASSERT_TRUE(comes_true([this] { return failure().has_value(); }));
+  EXPECT_EQ(failure()->code(), ErrorCode::restore_failed);
+  EXPECT_THAT(failure()->message(), HasSubstr("bad sector"));
 }
 
 TEST_F(ApplyThreads, QuestionsOfAnEarlierLeadHoldUpNobody) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <map>
 #include <mutex>
 
@@ -59,6 +60,10 @@ class FileOfTheTest final : public storage::RaftStorage {
   void submit(std::vector<raft::Write> /*writes*/) override {}
   Result<std::vector<raft::Entry>> read(Index first, Index last, std::size_t) override {
     ++attempts;
+    if (gate.valid()) {
+      gate.wait();
+      last = first;
+    }
     if (last.value() > durable) return Error(ErrorCode::invalid_argument, "beyond the log");
     std::vector<raft::Entry> found;
     for (Index index = first; index <= last; index = index.next()) {
@@ -69,6 +74,7 @@ class FileOfTheTest final : public storage::RaftStorage {
   }
   std::atomic<std::uint64_t> durable = 20;
   std::atomic<int> attempts = 0;
+  std::shared_future<void> gate;  ///< If set: reads wait for it, and find one entry each.
   std::atomic<std::uint64_t> first_read = 1000;
 };
 
@@ -251,6 +257,26 @@ TEST_F(SnapshotThreads, AServerThatStopsWaitsForTheWriterWhoseSinkThenSaysSo) {
 
   EXPECT_TRUE(was_told);
   EXPECT_THAT(news(), IsEmpty());
+}
+
+TEST_F(SnapshotThreads, AServerThatStopsDoesNotWaitForTheRestOfALongLog) {
+  std::promise<void> go_on;
+  file_.gate = go_on.get_future().share();
+  take(20);
+  ASSERT_TRUE(soon([&] { return file_.attempts > 0; }));
+
+  const auto stopping = std::async(std::launch::async, [&] { thread_->stop(); });
+  ASSERT_TRUE(soon([&] {  // One that stops lets nobody begin.
+    thread_->release();
+    return !thread_->claim();
+  }));
+  go_on.set_value();
+  stopping.wait();
+
+  EXPECT_EQ(file_.attempts, 1);
+  EXPECT_EQ(newest(), Index());
+  EXPECT_THAT(news(), IsEmpty());
+  EXPECT_TRUE(disk_.list()->empty());
 }
 
 TEST_F(SnapshotThreads, WhatTheStartFoundUnusableGoesWithTheNextOne) {
