@@ -20,8 +20,6 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr auto patience = 20s;  // Far more than anything here takes.
-
 raft::Entry command(std::uint64_t index, const std::string& body) {
   wire::Command made;
   made.at = {Index(index), Term(1)};
