@@ -132,8 +132,11 @@ Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options
                                    });
   if (!opened) return std::move(opened).error().within("recover the log");
   storage::Recovered& found = opened->recovered;
-  FoundSnapshots found_snapshots =
-      std::move(snapshots).judge(builder.restored(), builder.complaints());
+  auto found_snapshots = std::move(snapshots).judge({.last = found.last,
+                                                     .terms = found.terms,
+                                                     .restored = builder.restored(),
+                                                     .complaints = builder.complaints()});
+  if (!found_snapshots) return std::move(found_snapshots).error().within("recover the log");
   auto boots = std::move(builder).finish({.self = identity.node,
                                           .boot = boot,
                                           .hard = found.hard,
@@ -149,7 +152,7 @@ Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options
         .within("recover the log");
   }
   const Index last_cut = boots->machine.cuts.last_cut();
-  return Recovery{std::move(opened->wal), *std::move(boots), std::move(found_snapshots), last_cut};
+  return Recovery{std::move(opened->wal), *std::move(boots), *std::move(found_snapshots), last_cut};
 }
 
 wire::Limits limits_of(const raft::Parameters& parameters) {

@@ -1,5 +1,6 @@
 #include "server/snapshot_thread.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "cluster/application.hpp"
@@ -25,7 +26,9 @@ SnapshotStatus status_of(const storage::SnapshotHeader& header, std::uint64_t by
 }  // namespace
 
 SnapshotThread::SnapshotThread(Parts parts)
-    : parts_(std::move(parts)), unusable_(parts_.found.unusable) {
+    : parts_(std::move(parts)),
+      unusable_(parts_.found.unusable),
+      untouched_(parts_.found.untouched) {
   if (const auto& newest = parts_.found.newest) {
     newest_file_ = newest->file;
     figures_.newest = status_of(newest->header, newest->file.bytes);
@@ -148,6 +151,7 @@ void SnapshotThread::end(const Job& job, const storage::SnapshotHeader& header,
   if (!written) return fail(job.cut, written.error());
   newest_file_ = storage::FileInfo{storage::snapshot_name(job.cut), *written};
   std::erase(unusable_, newest_file_->name);  // It took the place of that one.
+  std::erase(untouched_, newest_file_->name);
   {
     const std::lock_guard lock(mutex_);
     figures_.newest = status_of(header, *written);
@@ -159,7 +163,12 @@ void SnapshotThread::end(const Job& job, const storage::SnapshotHeader& header,
 }
 
 void SnapshotThread::clean_up() {
-  const auto files = parts_.disk.list();
+  auto files = parts_.disk.list();
+  if (files) {
+    std::erase_if(*files, [this](const storage::FileInfo& file) {
+      return std::ranges::find(untouched_, file.name) != untouched_.end();
+    });
+  }
   Status status = files ? perform(storage::plan_cleanup(*files, unusable_)) : Error(files.error());
   if (status) {
     unusable_.clear();

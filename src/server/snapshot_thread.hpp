@@ -23,6 +23,8 @@ namespace kuilt::server {
 struct FoundSnapshots {
   std::optional<storage::SnapshotFile> newest;  ///< Sound, and the log's.
   std::vector<storage::FileName> unusable;      ///< Go with the next snapshot that is written.
+  /// Neither used nor removed: what can't be read now, or not by this version, may be sound.
+  std::vector<storage::FileName> untouched;
 };
 
 struct SnapshotFigures {
@@ -84,6 +86,7 @@ class SnapshotThread {
 
   const Parts parts_;
   std::vector<storage::FileName> unusable_;       // Of its own thread.
+  std::vector<storage::FileName> untouched_;      // Of its own thread.
   std::optional<storage::FileInfo> newest_file_;  // Of its own thread.
 
   mutable std::mutex mutex_;  // Guards what follows.

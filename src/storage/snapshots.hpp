@@ -93,6 +93,7 @@ struct SnapshotFile {
   SnapshotHeader header;
   Bytes state;  ///< The cluster's part.
 };
+/// One that can't be used: damaged (`corrupt`), not of this cluster or format, or not readable now.
 struct DamagedSnapshot {
   FileName name;
   Error why;

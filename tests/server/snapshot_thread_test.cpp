@@ -282,7 +282,9 @@ TEST_F(SnapshotThreads, AServerThatStopsDoesNotWaitForTheRestOfALongLog) {
 TEST_F(SnapshotThreads, WhatTheStartFoundUnusableGoesWithTheNextOne) {
   const storage::FileName bad = storage::snapshot_name({Index(4), Term(1)});
   ASSERT_TRUE(disk_.perform(storage::CreateZeroed{bad, 10}));
-  start({.newest = {}, .unusable = {bad}});
+  FoundSnapshots found;
+  found.unusable = {bad};
+  start(found);
 
   take(5);
 
@@ -290,6 +292,33 @@ TEST_F(SnapshotThreads, WhatTheStartFoundUnusableGoesWithTheNextOne) {
     const auto files = disk_.list().or_throw();
     return files.size() == 1 && files[0].name == storage::snapshot_name({Index(5), Term(1)});
   }));
+}
+
+TEST_F(SnapshotThreads, WhatTheStartLeftAloneStaysAndCountsAsNone) {
+  const storage::FileName old = storage::snapshot_name({Index(4), Term(1)});
+  const storage::FileName ahead = storage::snapshot_name({Index(19), Term(1)});
+  for (const auto& name : {old, ahead}) {
+    ASSERT_TRUE(disk_.perform(storage::CreateZeroed{name, 10}));
+  }
+  FoundSnapshots found;
+  found.untouched = {old, ahead};
+  start(found);
+
+  std::vector<storage::FileName> written;
+  for (const std::uint64_t cut : {5U, 10U, 15U}) {
+    take(cut);
+    ASSERT_TRUE(soon([&] { return newest() == Index(cut); }));
+    written.push_back(storage::snapshot_name({Index(cut), Term(1)}));
+  }
+
+  const auto names = [&] {
+    std::vector<storage::FileName> listed;
+    const auto files = disk_.list().or_throw();
+    for (const storage::FileInfo& file : files) listed.push_back(file.name);
+    return listed;
+  };
+  const std::vector<storage::FileName> left = {old, written[1], written[2], ahead};
+  EXPECT_TRUE(soon([&] { return names() == left; }));
 }
 
 }  // namespace

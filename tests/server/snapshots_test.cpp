@@ -363,6 +363,37 @@ TEST_F(SnapshotsOfAServer, ADamagedSnapshotIsNamedAndTheOneBeforeIsUsedOrTheWhol
   EXPECT_TRUE(soon([&] { return files().size() == 2; }));
 }
 
+TEST_F(SnapshotsOfAServer, AnOlderCopyOfTheLogIsRefusedAndTheLogOfTheSnapshotsIsTakenBack) {
+  {
+    Sum sum;
+    Running running(options(), sum);
+    EXPECT_EQ(running.add(5), "5");
+  }
+  fs::copy(root_ / "log", root_ / "log-older", fs::copy_options::recursive);
+  {
+    Sum sum;
+    Running running(options(), sum);
+    EXPECT_EQ(running.add(20), "25");
+    ASSERT_TRUE(soon([&] { return running.has_snapshot(); }));
+  }
+  fs::rename(root_ / "log", root_ / "log-newer");
+  fs::rename(root_ / "log-older", root_ / "log");
+  {
+    Sum sum;
+    const auto server = ServerCluster::open(options(), sum);
+    ASSERT_FALSE(server);
+    EXPECT_EQ(server.error().code(), ErrorCode::corrupt);
+    EXPECT_EQ(info(server.error().code()).exit_code, 7);
+    EXPECT_THAT(server.error().message(), HasSubstr(files().back().filename().string()));
+    EXPECT_THAT(server.error().message(), HasSubstr("it has forgotten entries"));
+  }
+  fs::remove_all(root_ / "log");
+  fs::rename(root_ / "log-newer", root_ / "log");
+  Sum sum;
+  Running running(options(), sum);
+  EXPECT_EQ(running.add(1), "26");
+}
+
 TEST_F(SnapshotsOfAServer, AStateMachineWithoutSnapshotsIsRebuiltFromTheWholeLog) {
   class Plain final : public Sum {
    public:
