@@ -102,7 +102,7 @@ TEST(Clients, EachSeesWhatAllProposeInOneOrder) {
   const Report report = run_of({.seed = 3, .clients = 3}, [&](SimulatedClient& me) {
     const auto take = [&seen, &me](const Committed& piece) {
       if (const auto* one = std::get_if<Committed::Entry>(&piece)) {
-        seen[me.number()].push_back(one->entry.author + one->entry.command.text().data());
+        seen[me.number()].push_back(one->entry.author + std::string(one->entry.command.text()));
       }
     };
     me.expect(me.on_committed(from_start, take).has_value(), "it observes");
