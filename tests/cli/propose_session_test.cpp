@@ -80,6 +80,8 @@ TEST(ProposeSession, WhatAFailedRunDidNotComeToIsLeftForTheNext) {
                                                   folder / "mine", "--in-flight", "1", "-e",
                                                   servers.urls()};
   Process killed(propose_lines);
+  killed.write("seen\n");
+  ASSERT_TRUE(killed.await_output("committed"));
   servers->signal(0, SIGSTOP).or_throw();
   killed.write("left\n");
   const std::string session = folder / "mine";
@@ -96,7 +98,7 @@ TEST(ProposeSession, WhatAFailedRunDidNotComeToIsLeftForTheNext) {
 
   EXPECT_EQ(next.status, 0) << next.err;
   EXPECT_THAT(next.out, HasSubstr("duplicate of "));
-  EXPECT_THAT(log_of(servers), ElementsAre("left", "end"));
+  EXPECT_THAT(log_of(servers), ElementsAre("seen", "left", "end"));
 }
 
 TEST(ProposeSession, WhatHasAnOutcomeIsProposedAnewByTheNextRun) {
