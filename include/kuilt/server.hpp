@@ -53,7 +53,7 @@ struct ServerOptions {
   /// With a state machine: a leader has all servers take a snapshot after so many bytes of log
   /// since the last one, or so many entries, whichever comes first. 0: never for that.
   std::uint64_t snapshot_after_bytes = std::uint64_t{64} << 20;
-  std::uint64_t snapshot_after_entries = 100'000;
+  std::uint64_t snapshot_after_entries = 100'000;  ///< As above, by entries.
   /// Told of what an operator wants to know, a line each: whom founding waits for, peers that were
   /// refused, a disk that has less than 1 GiB left, who leads. Called on library threads, one at a
   /// time; must not call back.
@@ -72,7 +72,7 @@ struct InProcessOptions {
   std::string directory = {};
   /// As in ServerOptions. In memory only, nobody takes snapshots.
   std::uint64_t snapshot_after_bytes = std::uint64_t{64} << 20;
-  std::uint64_t snapshot_after_entries = 100'000;
+  std::uint64_t snapshot_after_entries = 100'000;  ///< As above, by entries.
 };
 
 /// A snapshot on a server's disk, from which it starts again.
