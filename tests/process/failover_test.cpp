@@ -22,6 +22,11 @@ using cli::LocalCluster;
 constexpr std::size_t few = 100;    // Acknowledged proposals: an undisturbed moment.
 constexpr std::size_t many = 1000;  // Enough for the load to spread through all servers.
 
+// A run with fewer retries that carried a committed id proves nothing. A fast machine answers most
+// before the kill, so that it takes more of them.
+constexpr double repeats_min = 100;
+constexpr int follower_kills_max = 20;
+
 std::vector<std::string> admin_addresses(const LocalCluster& cluster) {
   std::vector<std::string> addresses;
   for (const auto& server : cluster.servers()) addresses.push_back(server.admin_address);
@@ -138,7 +143,10 @@ TEST(Failover, NothingIsLostOrRepeatedThroughKillsAPauseAndAPartition) {
       swarm.await_acknowledged(few);
       cluster.start(killed).or_throw();
     }
-    for (int round = 0; round < 3; ++round) kill_and_restart_busiest_follower(cluster, swarm);
+    const auto repeats = [&] { return counted.total("kuilt_committed_repeats_total"); };
+    for (int kill = 0; kill < 3 || (repeats() < repeats_min && kill < follower_kills_max); ++kill) {
+      kill_and_restart_busiest_follower(cluster, swarm);
+    }
     const std::size_t leader = cluster.await_leader(20s).or_throw();
     const std::size_t follower = (leader + 1) % 3;
     cluster.signal(follower, SIGSTOP).or_throw();
@@ -171,7 +179,7 @@ TEST(Failover, NothingIsLostOrRepeatedThroughKillsAPauseAndAPartition) {
   // Void, unless the faults did what they are for.
   const double repeats = counted.total("kuilt_committed_repeats_total");
   std::printf("%.0f retries carried a committed id\n", repeats);
-  EXPECT_GE(repeats, 100);
+  EXPECT_GE(repeats, repeats_min);
   EXPECT_GE(counted.total("kuilt_truncations_total"), 1);
   cluster.await_leader(20s).or_throw();
   cluster.stop_all(10s);
