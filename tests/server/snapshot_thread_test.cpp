@@ -12,6 +12,7 @@
 
 #include "cluster/committed_state.hpp"
 #include "storage/memory_disk.hpp"
+#include "tests/await.hpp"
 #include "wire/entry.hpp"
 
 namespace kuilt::server {
@@ -22,18 +23,7 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr auto patience = 20s;  // Far more than anything here takes.
 const storage::Identity identity{ClusterId::named("c"), HistoryId::named("h"), NodeId::named("a")};
-
-template <class Condition>
-bool soon(Condition met) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!met()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
 
 raft::Entry entry_at(std::uint64_t index) {
   const Position at{Index(index), Term(1)};
@@ -133,7 +123,7 @@ class SnapshotThreads : public ::testing::Test {
                                           }});
   }
   void take(std::uint64_t cut) {
-    ASSERT_TRUE(soon([&] { return thread_->claim(); }));
+    ASSERT_TRUE(comes_true([&] { return thread_->claim(); }));
     thread_->write({Index(cut), Term(1)}, [](SnapshotSink& sink) { return sink.write("state"); });
   }
   [[nodiscard]] Index newest() const {
@@ -161,7 +151,7 @@ class SnapshotThreads : public ::testing::Test {
 
 TEST_F(SnapshotThreads, ASnapshotHoldsWhatTheLogComesToThroughItsCutAndNothingBehindIt) {
   take(10);
-  ASSERT_TRUE(soon([&] { return newest() == Index(10); }));
+  ASSERT_TRUE(comes_true([&] { return newest() == Index(10); }));
 
   const auto survey = storage::survey_snapshots(disk_, identity).or_throw();
 
@@ -174,11 +164,11 @@ TEST_F(SnapshotThreads, ASnapshotHoldsWhatTheLogComesToThroughItsCutAndNothingBe
 
 TEST_F(SnapshotThreads, TheNextOneReadsTheLogFromTheLastCutOn) {
   take(10);
-  ASSERT_TRUE(soon([&] { return newest() == Index(10); }));
+  ASSERT_TRUE(comes_true([&] { return newest() == Index(10); }));
   file_.first_read = 1000;
 
   take(20);
-  ASSERT_TRUE(soon([&] { return newest() == Index(20); }));
+  ASSERT_TRUE(comes_true([&] { return newest() == Index(20); }));
 
   EXPECT_EQ(file_.first_read, 11U);
   EXPECT_EQ(storage::survey_snapshots(disk_, identity)->sound[0].state, state_at(20));
@@ -188,28 +178,28 @@ TEST_F(SnapshotThreads, ItWaitsUntilTheCutIsOnTheOwnDisk) {
   file_.durable = 9;
   take(10);
   ASSERT_FALSE(thread_->claim()) << "it is being written";
-  ASSERT_TRUE(soon([&] { return file_.attempts > 3; }));
+  ASSERT_TRUE(comes_true([&] { return file_.attempts > 3; }));
   EXPECT_EQ(newest(), Index());
   EXPECT_TRUE(disk_.list()->empty());
 
   file_.durable = 10;
 
-  EXPECT_TRUE(soon([&] { return newest() == Index(10); }));
+  EXPECT_TRUE(comes_true([&] { return newest() == Index(10); }));
 }
 
 TEST_F(SnapshotThreads, AFailureAtAnyOperationCostsThisSnapshotLeavesNothingAndIsNamed) {
   take(5);
-  ASSERT_TRUE(soon([&] { return newest() == Index(5); }));
+  ASSERT_TRUE(comes_true([&] { return newest() == Index(5); }));
   const int operations = disk_.performed;
   for (int count = 0; count < operations; ++count) {
     disk_.left = count;
     const std::uint64_t given_up = thread_->figures().given_up;
     take(10);
-    ASSERT_TRUE(soon([&] { return thread_->figures().given_up == given_up + 1; })) << count;
+    ASSERT_TRUE(comes_true([&] { return thread_->figures().given_up == given_up + 1; })) << count;
     EXPECT_THAT(thread_->figures().failure, HasSubstr("the snapshot at index 10: no room for it"));
     EXPECT_THAT(news(), Contains(HasSubstr("the snapshot at index 10 was given up: no room")));
     EXPECT_EQ(newest(), Index(5));
-    ASSERT_TRUE(soon([&] { return thread_->claim(); }));
+    ASSERT_TRUE(comes_true([&] { return thread_->claim(); }));
     thread_->release();
     const auto survey = storage::survey_snapshots(disk_, identity).or_throw();
     EXPECT_TRUE(survey.damaged.empty()) << count;
@@ -219,7 +209,7 @@ TEST_F(SnapshotThreads, AFailureAtAnyOperationCostsThisSnapshotLeavesNothingAndI
     }
   }
   take(10);
-  EXPECT_TRUE(soon([&] { return newest() == Index(10); }));
+  EXPECT_TRUE(comes_true([&] { return newest() == Index(10); }));
   EXPECT_EQ(thread_->figures().failure, "");
 }
 
@@ -232,7 +222,7 @@ TEST_F(SnapshotThreads, AWriterThatSaysDoneAfterItsSinkSaidNoHasNotWritten) {
     return Done{};
   });
 
-  EXPECT_TRUE(soon([&] { return thread_->figures().given_up == 1; }));
+  EXPECT_TRUE(comes_true([&] { return thread_->figures().given_up == 1; }));
   EXPECT_EQ(newest(), Index());
 }
 
@@ -243,15 +233,12 @@ TEST_F(SnapshotThreads, AServerThatStopsWaitsForTheWriterWhoseSinkThenSaysSo) {
   thread_->write({Index(5), Term(1)}, [&](SnapshotSink& sink) -> Status {
     began = true;
     const std::string piece(storage::snapshot_piece_bytes_max, 'x');
-    while (true) {
-      if (Status status = sink.write(piece); !status) {
-        was_told = status.error().code() == ErrorCode::stopped;
-        return status;
-      }
-      std::this_thread::sleep_for(1ms);
-    }
+    Status status = Done{};
+    const auto ends = [&] { return !(status = sink.write(piece)); };
+    was_told = comes_true(ends) && status.error().code() == ErrorCode::stopped;
+    return status;
   });
-  ASSERT_TRUE(soon([&] { return began.load(); }));
+  ASSERT_TRUE(comes_true([&] { return began.load(); }));
 
   thread_->stop();
 
@@ -263,10 +250,10 @@ TEST_F(SnapshotThreads, AServerThatStopsDoesNotWaitForTheRestOfALongLog) {
   std::promise<void> go_on;
   file_.gate = go_on.get_future().share();
   take(20);
-  ASSERT_TRUE(soon([&] { return file_.attempts > 0; }));
+  ASSERT_TRUE(comes_true([&] { return file_.attempts > 0; }));
 
   const auto stopping = std::async(std::launch::async, [&] { thread_->stop(); });
-  ASSERT_TRUE(soon([&] {  // One that stops lets nobody begin.
+  ASSERT_TRUE(comes_true([&] {  // One that stops lets nobody begin.
     thread_->release();
     return !thread_->claim();
   }));
@@ -288,7 +275,7 @@ TEST_F(SnapshotThreads, WhatTheStartFoundUnusableGoesWithTheNextOne) {
 
   take(5);
 
-  EXPECT_TRUE(soon([&] {
+  EXPECT_TRUE(comes_true([&] {
     const auto files = disk_.list().or_throw();
     return files.size() == 1 && files[0].name == storage::snapshot_name({Index(5), Term(1)});
   }));
@@ -307,7 +294,7 @@ TEST_F(SnapshotThreads, WhatTheStartLeftAloneStaysAndCountsAsNone) {
   std::vector<storage::FileName> written;
   for (const std::uint64_t cut : {5U, 10U, 15U}) {
     take(cut);
-    ASSERT_TRUE(soon([&] { return newest() == Index(cut); }));
+    ASSERT_TRUE(comes_true([&] { return newest() == Index(cut); }));
     written.push_back(storage::snapshot_name({Index(cut), Term(1)}));
   }
 
@@ -318,7 +305,7 @@ TEST_F(SnapshotThreads, WhatTheStartLeftAloneStaysAndCountsAsNone) {
     return listed;
   };
   const std::vector<storage::FileName> left = {old, written[1], written[2], ahead};
-  EXPECT_TRUE(soon([&] { return names() == left; }));
+  EXPECT_TRUE(comes_true([&] { return names() == left; }));
 }
 
 }  // namespace

@@ -9,13 +9,13 @@
 #include <future>
 #include <mutex>
 #include <stdexcept>
-#include <thread>
 
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "kuilt/client.hpp"
 #include "kuilt/server.hpp"
+#include "tests/await.hpp"
 
 namespace kuilt {
 namespace {
@@ -27,16 +27,6 @@ using ::testing::IsEmpty;
 namespace fs = std::filesystem;
 
 constexpr auto patience = 20s;  // Far more than anything here takes.
-
-template <class Condition>
-bool soon(Condition met, std::chrono::milliseconds at_most = patience) {
-  const auto end = std::chrono::steady_clock::now() + at_most;
-  while (!met()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
 
 /// Adds up what is proposed; keeps the indexes that this object has applied itself.
 class Sum : public StateMachine {
@@ -143,11 +133,11 @@ struct Running {
     int added = 0;
     const auto has_it = [&] { return has_snapshot(at_least); };
     const auto add_one = [&] {
-      if (soon(has_it, 100ms)) return true;
+      if (comes_true(has_it, 100ms)) return true;
       ++added;
       return add(1) == "no outcome";
     };
-    EXPECT_TRUE(soon(add_one) && has_it());
+    EXPECT_TRUE(comes_true(add_one) && has_it());
     return added;
   }
   [[nodiscard]] ServerStatus status() const { return server.status().front(); }
@@ -195,9 +185,10 @@ TEST_F(SnapshotsOfAServer, TheCutMayBeTheLastThatTheLogKnowsToBeCommitted) {
     const auto ends_in_a_snapshot = [&] {
       EXPECT_EQ(running.add(1), std::to_string(++total));
       // Unless it was passed over: the one before was still being written.
-      return soon([&] { return running.has_snapshot(running.status().commit.value()); }, 500ms);
+      return comes_true([&] { return running.has_snapshot(running.status().commit.value()); },
+                        500ms);
     };
-    ASSERT_TRUE(soon(ends_in_a_snapshot));
+    ASSERT_TRUE(comes_true(ends_in_a_snapshot));
     EXPECT_EQ(sum.sum(), total);
     EXPECT_GT(sum.applied().front(), found ? found->at.index : Index());
   }
@@ -213,7 +204,7 @@ TEST_F(SnapshotsOfAServer, ADurableSessionGoesOnAfterARestartFromASnapshot) {
       const auto id = mine.record("1").or_throw();
       mine.submit(id).get().or_throw();
     }
-    ASSERT_TRUE(soon([&] { return running.has_snapshot(4); }));
+    ASSERT_TRUE(comes_true([&] { return running.has_snapshot(4); }));
   }
   Sum sum;
   Running running(options(3), sum);
@@ -234,7 +225,7 @@ TEST_F(SnapshotsOfAServer, AFreezeThatThrowsCostsThisSnapshotAndNotTheServer) {
   Throwing sum;
   Running running(options(), sum);
   EXPECT_EQ(running.add(12), "12");
-  ASSERT_TRUE(soon([&] { return !running.status().snapshot_failure.empty(); }));
+  ASSERT_TRUE(comes_true([&] { return !running.status().snapshot_failure.empty(); }));
   EXPECT_THAT(running.status().snapshot_failure, HasSubstr("freeze threw: no memory"));
   EXPECT_THAT(news(), Contains(HasSubstr("was given up: freeze threw: no memory")));
   EXPECT_FALSE(running.has_snapshot());
@@ -242,7 +233,7 @@ TEST_F(SnapshotsOfAServer, AFreezeThatThrowsCostsThisSnapshotAndNotTheServer) {
 
   EXPECT_EQ(running.add(20), "32");
 
-  EXPECT_TRUE(soon([&] { return running.has_snapshot(); }));
+  EXPECT_TRUE(comes_true([&] { return running.has_snapshot(); }));
   EXPECT_EQ(running.status().snapshot_failure, "");
 }
 
@@ -258,19 +249,19 @@ TEST_F(SnapshotsOfAServer, AWriterThatThrowsOrSaysNoLeavesNothingBehind) {
   };
   Running running(options(), sum);
   EXPECT_EQ(running.add(12), "12");
-  ASSERT_TRUE(soon([&] { return !running.status().snapshot_failure.empty(); }));
+  ASSERT_TRUE(comes_true([&] { return !running.status().snapshot_failure.empty(); }));
   EXPECT_THAT(running.status().snapshot_failure, HasSubstr("its writer threw"));
   EXPECT_THAT(files(), IsEmpty());
 
   EXPECT_EQ(running.add(10), "22");
-  ASSERT_TRUE(soon([&] {
+  ASSERT_TRUE(comes_true([&] {
     return running.status().snapshot_failure.find("the application's own reason") !=
            std::string::npos;
   }));
   EXPECT_THAT(files(), IsEmpty());
 
   EXPECT_EQ(running.add(10), "32");
-  EXPECT_TRUE(soon([&] { return running.has_snapshot(); }));
+  EXPECT_TRUE(comes_true([&] { return running.has_snapshot(); }));
   EXPECT_EQ(running.status().failure, "");
 }
 
@@ -288,10 +279,10 @@ TEST_F(SnapshotsOfAServer, ASlowWriterHoldsUpNobodyAndCutsMeanwhileArePassedOver
   EXPECT_EQ(sum.freezes, 1);
   EXPECT_FALSE(running.has_snapshot());
   go_on.set_value();
-  EXPECT_TRUE(soon([&] { return running.has_snapshot(); }));
+  EXPECT_TRUE(comes_true([&] { return running.has_snapshot(); }));
   EXPECT_LT(running.status().snapshot->at.index, Index(20));
   EXPECT_EQ(running.add(20), "80");
-  EXPECT_TRUE(soon([&] { return running.has_snapshot(60); }));
+  EXPECT_TRUE(comes_true([&] { return running.has_snapshot(60); }));
 }
 
 TEST_F(SnapshotsOfAServer, ARestoreThatThrowsOrSaysNoStopsTheServerByName) {
@@ -299,7 +290,7 @@ TEST_F(SnapshotsOfAServer, ARestoreThatThrowsOrSaysNoStopsTheServerByName) {
     Sum sum;
     Running running(options(), sum);
     EXPECT_EQ(running.add(15), "15");
-    ASSERT_TRUE(soon([&] { return running.has_snapshot(); }));
+    ASSERT_TRUE(comes_true([&] { return running.has_snapshot(); }));
   }
   class Unable final : public Sum {
    public:
@@ -315,7 +306,7 @@ TEST_F(SnapshotsOfAServer, ARestoreThatThrowsOrSaysNoStopsTheServerByName) {
   for (const bool throws : {true, false}) {
     Unable unable(throws);
     auto server = ServerCluster::open(options(), unable).or_throw();
-    ASSERT_TRUE(soon([&] { return !server.status().front().failure.empty(); }));
+    ASSERT_TRUE(comes_true([&] { return !server.status().front().failure.empty(); }));
     EXPECT_THAT(server.status().front().failure,
                 HasSubstr(throws ? " threw: of a later version" : ": of no version"));
     EXPECT_THAT(server.status().front().failure, HasSubstr("restore of the snapshot at index "));
@@ -334,7 +325,7 @@ TEST_F(SnapshotsOfAServer, ADamagedSnapshotIsNamedAndTheOneBeforeIsUsedOrTheWhol
     Running running(options(), sum);
     EXPECT_EQ(running.add(45), "45");
     total += running.add_until_snapshot(40);
-    ASSERT_TRUE(soon([&] { return files().size() == 2; }));
+    ASSERT_TRUE(comes_true([&] { return files().size() == 2; }));
   }
   const auto both = files();
   damage(both[1]);
@@ -344,7 +335,8 @@ TEST_F(SnapshotsOfAServer, ADamagedSnapshotIsNamedAndTheOneBeforeIsUsedOrTheWhol
     EXPECT_EQ(running.add(1), std::to_string(++total));
     EXPECT_THAT(news(), Contains(HasSubstr(both[1].filename().string() + " is not used")));
     EXPECT_LT(sum.applied().size(), static_cast<std::size_t>(total)) << "from the one before";
-    ASSERT_TRUE(soon([&] { return running.has_snapshot(40); })) << "of the cut that it met again";
+    ASSERT_TRUE(comes_true([&] { return running.has_snapshot(40); }))
+        << "of the cut that it met again";
   }
   for (const fs::path& file : both) damage(file);
   {
@@ -356,11 +348,11 @@ TEST_F(SnapshotsOfAServer, ADamagedSnapshotIsNamedAndTheOneBeforeIsUsedOrTheWhol
   }
   Sum sum;
   Running running(options(), sum);
-  EXPECT_TRUE(soon([&] { return running.has_snapshot(40); }))
+  EXPECT_TRUE(comes_true([&] { return running.has_snapshot(40); }))
       << "a cut that it meets again gets its snapshot again";
   EXPECT_EQ(running.add(20), std::to_string(total + 20));
   static_cast<void>(running.add_until_snapshot(60));
-  EXPECT_TRUE(soon([&] { return files().size() == 2; }));
+  EXPECT_TRUE(comes_true([&] { return files().size() == 2; }));
 }
 
 TEST_F(SnapshotsOfAServer, AnOlderCopyOfTheLogIsRefusedAndTheLogOfTheSnapshotsIsTakenBack) {
@@ -374,7 +366,7 @@ TEST_F(SnapshotsOfAServer, AnOlderCopyOfTheLogIsRefusedAndTheLogOfTheSnapshotsIs
     Sum sum;
     Running running(options(), sum);
     EXPECT_EQ(running.add(20), "25");
-    ASSERT_TRUE(soon([&] { return running.has_snapshot(); }));
+    ASSERT_TRUE(comes_true([&] { return running.has_snapshot(); }));
   }
   fs::rename(root_ / "log", root_ / "log-newer");
   fs::rename(root_ / "log-older", root_ / "log");
@@ -406,7 +398,7 @@ TEST_F(SnapshotsOfAServer, AStateMachineWithoutSnapshotsIsRebuiltFromTheWholeLog
     Plain sum;
     Running running(options(), sum);
     EXPECT_EQ(running.add(25), "25");
-    EXPECT_TRUE(soon([&] { return sum.freezes == 2; }));
+    EXPECT_TRUE(comes_true([&] { return sum.freezes == 2; }));
     EXPECT_FALSE(running.has_snapshot());
     EXPECT_EQ(running.status().snapshot_failure, "");
   }
@@ -431,14 +423,14 @@ TEST_F(SnapshotsOfAServer, WhatASigkillLeavesHalfWrittenIsNotUsedAndGoes) {
       static_cast<void>(sink.write(std::string(2'000'000, 'x')));
       const char half = 'h';
       if (::write(pipe_ends[1], &half, 1) != 1) ::_exit(1);
-      std::this_thread::sleep_for(1h);  // Until it is killed.
+      ::pause();  // Until it is killed.
       return Done{};
     };
     Running running(given, sum);
     static_cast<void>(running.add(11));
-    while (!running.has_snapshot()) std::this_thread::sleep_for(1ms);
+    if (!comes_true([&] { return running.has_snapshot(); })) ::_exit(1);
     static_cast<void>(running.add(14));
-    std::this_thread::sleep_for(1h);
+    ::pause();
     ::_exit(0);
   }
   char half = 0;
@@ -456,7 +448,7 @@ TEST_F(SnapshotsOfAServer, WhatASigkillLeavesHalfWrittenIsNotUsedAndGoes) {
   EXPECT_EQ(sum.sum(), std::stol(now));
   EXPECT_LT(sum.applied().size(), 20U) << "from the snapshot that is whole";
   static_cast<void>(running.add(20));
-  EXPECT_TRUE(soon([&] {
+  EXPECT_TRUE(comes_true([&] {
     const auto found = files();
     return found.size() == 2 && std::ranges::none_of(found, [](const fs::path& file) {
              return file.filename().string().starts_with("unfinished");
@@ -492,8 +484,8 @@ TEST(SnapshotsOfACluster, AllServersHaveTheSameAtTheSameCutsAndRestartFromThem) 
       });
     };
     // A busy machine passes cuts over: then another one.
-    ASSERT_TRUE(soon([&] {
-      if (soon(all_have_the_same, 200ms)) return true;
+    ASSERT_TRUE(comes_true([&] {
+      if (comes_true(all_have_the_same, 200ms)) return true;
       ++total;
       return !client.propose("1").get();
     }));
@@ -508,7 +500,7 @@ TEST(SnapshotsOfACluster, AllServersHaveTheSameAtTheSameCutsAndRestartFromThem) 
   ++total;
   EXPECT_EQ(client.propose("1").get().or_throw().result->text(), std::to_string(total));
   for (const auto& [voter, sum] : sums) {
-    EXPECT_TRUE(soon([&] { return sum.sum() == total; })) << voter;
+    EXPECT_TRUE(comes_true([&] { return sum.sum() == total; })) << voter;
     EXPECT_LT(sum.applied().size(), static_cast<std::size_t>(total) - 10) << voter;
   }
   fs::remove_all(root);
