@@ -6,10 +6,8 @@
 //   while (auto next = seen.next()) { ... }
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -17,7 +15,9 @@
 
 #include "kuilt/bytes.hpp"
 #include "kuilt/committed.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/endpoints.hpp"
 #include "kuilt/feed_rule.hpp"
 #include "kuilt/pending.hpp"

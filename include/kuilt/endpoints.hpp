@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "kuilt/detail/function.hpp"
 
 namespace kuilt {
 

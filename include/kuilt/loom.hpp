@@ -4,13 +4,13 @@
 // (kuilt/raft.hpp), or brings links of another kind.
 #pragma once
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "kuilt/bytes.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/result.hpp"
 #include "kuilt/roster.hpp"
 

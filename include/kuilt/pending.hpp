@@ -6,15 +6,14 @@
 //   co_await kuilt::async_wait(client.propose("move"), use_awaitable)  // kuilt/asio.hpp
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <coroutine>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/result.hpp"
 
 namespace kuilt {
@@ -24,7 +23,8 @@ namespace detail {
 /// ever.
 [[nodiscard]] constexpr std::chrono::nanoseconds bounded(std::chrono::nanoseconds wait) {
   constexpr std::chrono::nanoseconds wait_max = std::chrono::hours(24 * 365);
-  return std::clamp(wait, std::chrono::nanoseconds(0), wait_max);
+  if (wait.count() < 0) return {};
+  return wait < wait_max ? wait : wait_max;
 }
 
 /// Runs the callbacks of one client, one after the other.

@@ -1,10 +1,10 @@
 // proposal.hpp: what one proposal may be told, and what it answers.
 #pragma once
 
-#include <chrono>
 #include <optional>
 
 #include "kuilt/bytes.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/types.hpp"
 
 namespace kuilt {

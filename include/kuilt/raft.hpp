@@ -11,17 +11,17 @@
 // Who wants no more than to propose and observe has it shorter: kuilt/client.hpp.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kuilt/client.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/loom.hpp"
 #include "kuilt/raft_storage.hpp"
 #include "kuilt/result.hpp"

@@ -7,16 +7,16 @@
 //   while (auto said = chat.next()) show(said->from, said->body.text());
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 
 #include "kuilt/bytes.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/result.hpp"
 #include "kuilt/roster.hpp"
 #include "kuilt/types.hpp"

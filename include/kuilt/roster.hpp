@@ -1,15 +1,14 @@
 // roster.hpp: who is in a room.
 #pragma once
 
-#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "kuilt/detail/export.hpp"
 #include "kuilt/types.hpp"
 
 namespace kuilt {
@@ -43,29 +42,22 @@ struct RoomMember {
 /// The members of one room at one moment, oneself among them, by their ids.
 ///
 /// Threads: a value.
-class Roster {
+class KUILT_API Roster {
  public:
   Roster() = default;
-  explicit Roster(std::vector<RoomMember> members) : members_(std::move(members)) {
-    std::sort(members_.begin(), members_.end(), before);
-    const auto same = [](const RoomMember& a, const RoomMember& b) { return a.id == b.id; };
-    members_.erase(std::unique(members_.begin(), members_.end(), same), members_.end());
-  }
+  /// In any order; of those with one id, one is kept.
+  explicit Roster(std::vector<RoomMember> members);
 
   [[nodiscard]] bool empty() const { return members_.empty(); }
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] bool contains(PeerId id) const { return find(id) != nullptr; }
   /// Null, if there is no such member.
-  [[nodiscard]] const RoomMember* find(PeerId id) const {
-    const auto at = std::lower_bound(members_.begin(), members_.end(), RoomMember{id, {}}, before);
-    return at != members_.end() && at->id == id ? &*at : nullptr;
-  }
+  [[nodiscard]] const RoomMember* find(PeerId id) const;
   [[nodiscard]] auto begin() const { return members_.begin(); }
   [[nodiscard]] auto end() const { return members_.end(); }
   friend bool operator==(const Roster&, const Roster&) = default;
 
  private:
-  [[nodiscard]] static bool before(const RoomMember& a, const RoomMember& b) { return a.id < b.id; }
   std::vector<RoomMember> members_;
 };
 

@@ -1,10 +1,10 @@
 // seam_room.hpp: a room over a link that the application has made.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
 #include "kuilt/loom.hpp"
 #include "kuilt/result.hpp"

@@ -1,17 +1,17 @@
 // server.hpp: run a server of a kuilt cluster, or a whole small cluster, inside your own program.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kuilt/committed.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/endpoints.hpp"
 #include "kuilt/result.hpp"
 #include "kuilt/state_machine.hpp"

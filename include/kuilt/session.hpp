@@ -11,13 +11,13 @@
 // examples/exactly_once.cpp.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kuilt/bytes.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
 #include "kuilt/pending.hpp"
 #include "kuilt/proposal.hpp"

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <utility>
 
 #include "kuilt/bytes.hpp"
 #include "kuilt/committed.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/result.hpp"
 
 namespace kuilt {

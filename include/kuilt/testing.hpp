@@ -16,10 +16,8 @@
 // what is not: docs/testing-your-application.md.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,7 +29,9 @@
 #include "kuilt/bytes.hpp"
 #include "kuilt/client.hpp"
 #include "kuilt/committed.hpp"
+#include "kuilt/detail/chrono.hpp"
 #include "kuilt/detail/export.hpp"
+#include "kuilt/detail/function.hpp"
 #include "kuilt/pending.hpp"
 #include "kuilt/proposal.hpp"
 #include "kuilt/result.hpp"

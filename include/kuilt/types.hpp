@@ -1,13 +1,14 @@
 // types.hpp: numbers and names that must not be mixed up.
 #pragma once
 
-#include <chrono>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "kuilt/detail/chrono.hpp"
 
 namespace kuilt {
 

@@ -1,5 +1,6 @@
 #include "bench/proposers.hpp"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 

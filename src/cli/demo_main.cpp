@@ -1,6 +1,7 @@
 // kuilt-demo: three servers, ten clients, one log, and it survives a kill. Run by scripts/demo.
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>

@@ -1,6 +1,8 @@
 // client_core_rooms.cpp: joining rooms, on every link anew, and what servers say of them.
 #include "client/client_core.hpp"
 
+#include <algorithm>
+
 namespace kuilt::client {
 
 void ClientCore::leave_room(const RoomName& room, Duties& duties) {

@@ -1,5 +1,6 @@
 #include "testing/user_program.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "cluster/application.hpp"

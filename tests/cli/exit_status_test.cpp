@@ -1,8 +1,6 @@
 // Every exit status of `kuilt --help`, and every command of the table, by the real executable.
 //
-// 5 is in propose_session_test.cpp. Not reached by a run today: 6 (a server that can't prove the
-// secret is refused link by link while it goes on trying, and clients prove nothing yet). For that
-// one the table of errors is asked.
+// 5 is in propose_session_test.cpp.
 #include <signal.h>
 
 #include <functional>
@@ -139,6 +137,20 @@ TEST(ExitStatus, Is4WhereTheOutcomeIsUnknown) {
 
   EXPECT_EQ(outcome.status, 4) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("error unknown_outcome"));
+}
+
+TEST(ExitStatus, Is6WhereTheSessionIsOfAnotherCluster) {
+  Servers own(1);
+  Servers other(1);
+  const TemporaryFolder folder;
+  const std::string session = folder / "mine";
+  ASSERT_EQ(kuilt({"propose", "here", "--session", session, "-e", own.urls()}).status, 0);
+
+  const Outcome outcome = kuilt({"propose", "there", "--session", session, "-e", other.urls()});
+
+  EXPECT_EQ(outcome.status, 6) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("error wrong_cluster"));
+  EXPECT_EQ(kuilt({"propose", "again", "--session", session, "-e", own.urls()}).status, 0);
 }
 
 TEST(ExitStatus, Is7WhereTheLogIsDamaged) {

@@ -1,5 +1,7 @@
 #include "tests/client/core_bench.hpp"
 
+#include <algorithm>
+
 namespace kuilt::client {
 namespace {
 

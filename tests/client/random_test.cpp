@@ -1,4 +1,5 @@
 // A client at random against scripted servers of one log, with an oracle over what it was told.
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 

@@ -1,6 +1,8 @@
 // What a machine starts from, made from a recovered log.
 #include "cluster/boot.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "cluster/committed_state.hpp"

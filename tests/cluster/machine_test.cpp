@@ -1,6 +1,8 @@
 // One way of a proposal per test: judged, forwarded, repeated, lost, refused.
 #include "cluster/machine.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "machine_group.hpp"

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "machine_group.hpp"
+
+#include <algorithm>
+
 #include "wire/entry.hpp"
 
 namespace kuilt::cluster::test {

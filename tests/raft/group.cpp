@@ -1,5 +1,7 @@
 #include "tests/raft/group.hpp"
 
+#include <algorithm>
+
 namespace kuilt::raft::test {
 namespace {
 

@@ -1,6 +1,8 @@
 // The oracle and the invariants can refuse: each rule is broken once, and named.
 #include "sim/oracle.hpp"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

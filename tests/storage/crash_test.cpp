@@ -2,6 +2,7 @@
 // hits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tests/storage/crash_disk.hpp"

@@ -1,6 +1,7 @@
 // Who gets in, who is refused and by what, and what a listener leaves behind.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <future>
