@@ -132,7 +132,7 @@ void Machine::on_message(Turn& turn, FromPeer& from) {
 void Machine::run(Turn& turn, const raft::Input& input) {
   // What was judged goes into the log first: a message may end the term that it was judged in.
   flush(turn);
-  raft::Output out = core_.step(turn.now, input);
+  raft::Output out = step_core(turn, input);
   if (out.truncated_after) follow_truncation(*out.truncated_after);
   for (const raft::Entry& entry : out.appended) {
     if (entry.kind != raft::EntryKind::command) continue;
@@ -143,13 +143,19 @@ void Machine::run(Turn& turn, const raft::Input& input) {
   absorb(turn, std::move(out));
 }
 
+raft::Output Machine::step_core(const Turn& turn, const raft::Input& input) {
+  raft::Output out = core_.step(turn.now, input);
+  if (watch_) watch_(core_, input, out);
+  return out;
+}
+
 // The table has taken these entries in since they were judged.
 void Machine::flush(Turn& turn) {
   if (batch_.empty()) return;
   const Position last = batch_.back().at;
   batch_bytes_ = 0;
   const raft::Propose propose{std::exchange(batch_, {})};
-  raft::Output out = core_.step(turn.now, propose);
+  raft::Output out = step_core(turn, propose);
   KUILT_CHECK(core_.last() == last);
   absorb(turn, std::move(out));
 }
@@ -198,7 +204,7 @@ void Machine::follow_transfer(Turn& turn, const raft::TransferEnded& ended) {
 
 void Machine::change_members(Turn& turn, const ChangeMembers& wanted) {
   flush(turn);
-  raft::Output out = core_.step(turn.now, wanted.change);
+  raft::Output out = step_core(turn, wanted.change);
   turn.out.changes.push_back({wanted.number, out.change_refused});
   absorb(turn, std::move(out));
 }
@@ -208,7 +214,7 @@ void Machine::configure(Turn& turn, const raft::SharedConfiguration& next) {
   KUILT_CHECK(batch_.empty());
   const Position at{core_.last().index.next(), core_.term()};
   const raft::Propose propose{{wire::encode_configuration(at, sessions_.log_time(), next)}};
-  absorb(turn, core_.step(turn.now, propose));
+  absorb(turn, step_core(turn, propose));
 }
 
 void Machine::follow_truncation(Index truncated_after) {

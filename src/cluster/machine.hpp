@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -225,6 +226,10 @@ class Machine {
   /// coalesced per turn.
   Output step(Instant now, std::vector<Input> inputs);
 
+  /// Told of each step of the core, right after it. For traces; nothing depends on it.
+  using Watch = std::function<void(const raft::Core&, const raft::Input&, const raft::Output&)>;
+  void watch(Watch watch) { watch_ = std::move(watch); }
+
   [[nodiscard]] const raft::Core& raft() const;
   [[nodiscard]] const ClientSessionTable& sessions() const;
   [[nodiscard]] const Counters& counters() const;
@@ -252,6 +257,7 @@ class Machine {
   // machine.cpp: turns, and everything that concerns Raft.
   void take_in(Turn& turn, Input& input);
   void run(Turn& turn, const raft::Input& input);
+  raft::Output step_core(const Turn& turn, const raft::Input& input);
   void flush(Turn& turn);
   void absorb(Turn& turn, raft::Output out);
   void change_members(Turn& turn, const ChangeMembers& wanted);
@@ -346,6 +352,7 @@ class Machine {
   Position published_;      // The last entry in a CommittedBatch.
   // The log after that. The core has these too, but may let go of what it commits at once.
   std::deque<raft::Entry> unpublished_;
+  Watch watch_;
 };
 
 }  // namespace kuilt::cluster

@@ -32,6 +32,11 @@ void add_step(std::vector<std::string>& lines, std::size_t number,
   }
 }
 
+raft::TraceLines lines_into(std::vector<std::string>& lines, std::size_t voters) {
+  return {[&lines](const std::string& line) { lines.push_back(line); },
+          [voters](NodeId id) { return std::string(1, letter(slot_of(id, voters))); }};
+}
+
 }  // namespace
 
 Explorer::Explorer(const Slice& slice, Means means)
@@ -225,7 +230,8 @@ bool Explorer::look_at(const State& state, const Reached& step, Report& report) 
   ++report.transitions;
   if (const raft::Violation broken = apply(after, step.by)) {
     report.violation = std::string(*broken);
-    Group group = tell_way(report.trace);
+    raft::TraceLines raft_trace = lines_into(report.raft_trace, slice_.voters());
+    Group group = tell_way(report.trace, &raft_trace);
     add_step(report.trace, way_to(step.before).size() + 1, group.tell(step.by));
     return false;
   }
@@ -266,11 +272,13 @@ std::vector<Action> Explorer::way_to(std::size_t number) const {
 }
 
 // Does the way to the current step in the open, and tells it.
-Group Explorer::tell_way(std::vector<std::string>& lines) const {
+Group Explorer::tell_way(std::vector<std::string>& lines, raft::TraceLines* raft_trace) const {
   std::vector<Disk> disks;
   disks.reserve(slice_.voters());
   for (Slot slot = 0; slot < slice_.voters(); ++slot) disks.push_back(slice_.disk(slot));
-  Group group(setting_, disks);
+  auto setting = std::make_shared<Setting>(*setting_);
+  setting->raft_trace = raft_trace;
+  Group group(std::move(setting), disks);
   for (const Leftover& leftover : slice_.leftovers) {
     group.put_on_its_way(leftover.from, leftover.to, leftover.message);
   }
@@ -283,11 +291,19 @@ Group Explorer::tell_way(std::vector<std::string>& lines) const {
 
 std::vector<std::string> Explorer::trace_of_current() const {
   std::vector<std::string> lines;
-  const Group group = tell_way(lines);
+  const Group group = tell_way(lines, nullptr);
   const std::string who(1, letter(current_.by.server));
   const bool campaign = current_.by.what == What::campaign;
   const std::string last = campaign ? who + " times out" : group.text_of_action(current_.by);
   add_step(lines, way_to(current_.before).size() + 1, {last});
+  return lines;
+}
+
+std::vector<std::string> Explorer::raft_trace_of_current() const {
+  std::vector<std::string> words;
+  std::vector<std::string> lines;
+  raft::TraceLines raft_trace = lines_into(lines, slice_.voters());
+  (void)tell_way(words, &raft_trace);
   return lines;
 }
 

@@ -19,7 +19,8 @@ struct Report {
   std::size_t servers = 0;  ///< Different states of one server.
   std::size_t steps = 0;    ///< Runs of the real code; all other transitions repeat one of them.
   std::optional<std::string> violation;
-  std::vector<std::string> trace;  ///< The shortest way there, in words.
+  std::vector<std::string> trace;       ///< The shortest way there, in words,
+  std::vector<std::string> raft_trace;  ///< and as lines of JSON (raft/trace.hpp).
 };
 
 /// Breadth first, over the code that ships: each state is reached from the one before it by one
@@ -42,6 +43,8 @@ class Explorer {
   [[nodiscard]] std::size_t twins() const { return catalogue_.twins(); }
   /// The way to the step that runs, for a check that fails inside it.
   [[nodiscard]] std::vector<std::string> trace_of_current() const;
+  /// The same as lines of JSON, without that step.
+  [[nodiscard]] std::vector<std::string> raft_trace_of_current() const;
 
  private:
   struct Reached {
@@ -67,7 +70,7 @@ class Explorer {
   bool look_at(const State& state, const Reached& step, Report& report);
 
   [[nodiscard]] std::vector<Action> way_to(std::size_t number) const;
-  Group tell_way(std::vector<std::string>& lines) const;
+  Group tell_way(std::vector<std::string>& lines, raft::TraceLines* raft_trace) const;
 
   Slice slice_;
   std::shared_ptr<const Setting> setting_;

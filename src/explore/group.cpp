@@ -99,7 +99,13 @@ std::vector<const Facts*> Group::group_facts() const {
   return group;
 }
 
+void Group::trace(raft::Action fate, Slot from, Slot to, const raft::Message& message) const {
+  if (setting_->raft_trace == nullptr) return;
+  setting_->raft_trace->message(Instant{}, fate, node_id(from), node_id(to), message);
+}
+
 void Group::put_on_its_way(Slot from, Slot to, raft::Message message) {
+  trace(raft::Action::leftover_message, from, to, message);
   link(from, to).push_back(std::move(message));
 }
 
@@ -124,7 +130,11 @@ std::string Group::text_of_action(const Action& action) const {
 raft::Message Group::take(const Action& action) {
   auto& way = link(action.from, action.server);
   raft::Message message = way.at(action.number);
-  if (action.what != Action::What::repeat) way.erase(way.begin() + action.number);
+  const bool repeated = action.what == Action::What::repeat;
+  const bool lost = action.what == Action::What::lose;
+  if (repeated) trace(raft::Action::duplicate_message, action.from, action.server, message);
+  if (lost) trace(raft::Action::drop_message, action.from, action.server, message);
+  if (!repeated) way.erase(way.begin() + action.number);
   return message;
 }
 
@@ -208,6 +218,7 @@ std::vector<std::string> Group::settle(Slot slot, Effects effects, bool restarte
     const bool heartbeat = std::holds_alternative<raft::Heartbeat>(outgoing.message);
     if (heartbeat && setting_->heartbeats_lost) {
       lines.back() += " (is lost)";
+      trace(raft::Action::drop_message, slot, to, outgoing.message);
       continue;
     }
     link(slot, to).push_back(std::move(outgoing.message));

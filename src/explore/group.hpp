@@ -82,6 +82,7 @@ class Group {
  private:
   [[nodiscard]] std::deque<raft::Message>& link(Slot from, Slot to);
   raft::Message take(const Action& action);
+  void trace(raft::Action fate, Slot from, Slot to, const raft::Message& message) const;
   Effects event(Server& server, const Action& action);
   void finish_writes(Slot slot, std::vector<std::string>& lines);
   std::vector<std::string> settle(Slot slot, Effects effects, bool restarted);

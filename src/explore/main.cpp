@@ -21,13 +21,15 @@ using kuilt::explore::Report;
 using kuilt::explore::Slice;
 
 constexpr const char* usage =
-    "usage: kuilt-explore [--slice NAME]... [--all] [--states-max N] [--list] [--help]\n"
+    "usage: kuilt-explore [--slice NAME]... [--all] [--states-max N] [--raft-trace FILE]\n"
+    "                     [--list] [--help]\n"
     "Looks at every state that a small group of the real consensus cores can reach within a "
     "slice:\n"
     "a bound on how often each thing may happen. Prints the shortest way to what is broken.\n"
     "  --slice NAME    this slice; may be given again (default: the quick ones)\n"
     "  --all           the quick ones and the others\n"
     "  --states-max N  give up on a slice that has more states (40000000)\n"
+    "  --raft-trace FILE  write that way as lines of JSON, too: what each core does\n"
     "  --list          the slices and their bounds\n"
     "Exits with 0 if every slice was finished and nothing is broken, else with 1.\n";
 
@@ -44,9 +46,23 @@ void print_trace(const std::vector<std::string>& trace) {
   for (const std::string& line : trace) std::fprintf(stderr, "%s\n", line.c_str());
 }
 
+std::string raft_trace_file;
+
+bool write_raft_trace(const std::vector<std::string>& lines) {
+  if (raft_trace_file.empty()) return true;
+  std::FILE* const file = std::fopen(raft_trace_file.c_str(), "w");
+  if (file == nullptr) return false;
+  for (const std::string& line : lines) std::fprintf(file, "%s\n", line.c_str());
+  const bool sound = std::ferror(file) == 0;
+  return std::fclose(file) == 0 && sound;
+}
+
 // A failed KUILT_CHECK is a violation too, and needs its way.
 void on_abort(int) {
-  if (under_way != nullptr) print_trace(under_way->trace_of_current());
+  if (under_way != nullptr) {
+    print_trace(under_way->trace_of_current());
+    if (!write_raft_trace(under_way->raft_trace_of_current())) std::perror("--raft-trace");
+  }
   std::fprintf(stderr, "\nslice %s: a check inside kuilt failed in this last step\n",
                slice_under_way);
   std::_Exit(1);
@@ -84,7 +100,7 @@ Arguments parse(const std::vector<std::string>& words) {
   bool all = false;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
-    const bool has_value = word == "--slice" || word == "--states-max";
+    const bool has_value = word == "--slice" || word == "--states-max" || word == "--raft-trace";
     if (has_value && i + 1 == words.size()) return refuse(word + " needs a value");
     if (word == "--help" || word == "-h") {
       std::fputs(usage, stdout);
@@ -100,6 +116,8 @@ Arguments parse(const std::vector<std::string>& words) {
       const Slice* slice = kuilt::explore::find_slice(words[++i]);
       if (slice == nullptr) return refuse("there is no slice " + words[i] + "; --list shows them");
       arguments.slices.push_back(slice);
+    } else if (word == "--raft-trace") {
+      raft_trace_file = words[++i];
     } else if (word == "--states-max") {
       char* end = nullptr;
       arguments.states_max = std::strtoull(words[++i].c_str(), &end, 10);
@@ -134,6 +152,7 @@ bool explore(const Slice& slice, std::size_t states_max) {
   std::fflush(stdout);
   if (report.violation) {
     print_trace(report.trace);
+    if (!write_raft_trace(report.raft_trace)) std::perror(raft_trace_file.c_str());
     std::fprintf(stderr, "\nslice %s: violated: %s\n", slice.name.c_str(),
                  report.violation->c_str());
   } else if (!report.finished) {

@@ -60,11 +60,16 @@ Server::Server(std::shared_ptr<const Setting> setting, Slot slot, Disk disk)
       slot_(slot),
       disk_(std::move(disk)),
       core_(setting_->options, boot_from(*setting_, slot_, starts_, disk_), slot_, now_) {
+  if (setting_->raft_trace != nullptr) setting_->raft_trace->booted(Instant{}, core_);
   step(raft::Tick{});
 }
 
 Effects Server::step(const raft::Input& input) {
   raft::Output out = core_.step(now_, input);
+  if (setting_->raft_trace != nullptr) {
+    setting_->raft_trace->stepped(Instant{}, core_, input,
+                                  out);  // No clock here is anybody's else.
+  }
   if (out.write) disk_.queue.push_back(std::move(*out.write));
   wake_at_ = out.wake_at;
   Effects effects{outbox_.put(std::move(out.send)), out.refused};
@@ -131,6 +136,7 @@ Effects Server::crash(std::size_t survivors) {
   outbox_ = raft::Outbox();
   ++starts_;
   core_ = raft::Core(setting_->options, boot_from(*setting_, slot_, starts_, disk_), slot_, now_);
+  if (setting_->raft_trace != nullptr) setting_->raft_trace->booted(Instant{}, core_);
   return step(raft::Tick{});
 }
 

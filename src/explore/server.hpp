@@ -9,6 +9,7 @@
 #include "explore/words.hpp"
 #include "raft/core.hpp"
 #include "raft/outbox.hpp"
+#include "raft/trace.hpp"
 
 namespace kuilt::explore {
 
@@ -20,6 +21,7 @@ struct Setting {
   bool heartbeats_lost = false;
   /// The disk says that a write is done, and keeps nothing. For tests of the checkers only.
   bool disks_lie = false;
+  raft::TraceLines* raft_trace = nullptr;  ///< Null if nobody reads it.
 
   [[nodiscard]] std::size_t voters() const { return configuration->members.size(); }
 };

@@ -6,17 +6,20 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "sim/run.hpp"
 
 namespace {
 
 constexpr const char* usage =
-    "usage: kuilt-sim [--seed N] [--seeds M] [--quick] [--trace] [--require-coverage]\n"
+    "usage: kuilt-sim [--seed N] [--seeds M] [--quick] [--trace] [--raft-trace FILE]\n"
+    "                 [--require-coverage]\n"
     "  --seed N            the first seed (1)\n"
     "  --seeds M           how many seeds, one after the other (1)\n"
     "  --quick             a third of the virtual time\n"
     "  --trace             print every event\n"
+    "  --raft-trace FILE   write what the consensus cores do, as lines of JSON; of one seed\n"
     "  --require-coverage  fail if anything that must be exercised never was\n";
 
 struct Arguments {
@@ -24,11 +27,13 @@ struct Arguments {
   std::uint64_t seeds = 1;
   bool quick = false;
   bool trace = false;
+  const char* raft_trace = nullptr;
   bool require_coverage = false;
 };
 
 std::uint64_t seed_under_way = 0;
 const char* flags_of_run = "";
+std::FILE* raft_trace = nullptr;  // Where the trace of Raft goes, if anywhere.
 
 std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
@@ -45,12 +50,16 @@ std::optional<Arguments> parse(int count, char** words) {
       arguments.quick = true;
     } else if (word == "--trace") {
       arguments.trace = true;
+    } else if (word == "--raft-trace") {
+      if (++i == count) return std::nullopt;
+      arguments.raft_trace = words[i];
     } else if (word == "--require-coverage") {
       arguments.require_coverage = true;
     } else {
       return std::nullopt;
     }
   }
+  if (arguments.raft_trace != nullptr && arguments.seeds != 1) return std::nullopt;
   return arguments;
 }
 
@@ -61,6 +70,7 @@ void print_replay() {
 
 // A failed KUILT_CHECK is a violation too, and needs its seed.
 void on_abort(int) {
+  if (raft_trace != nullptr) std::fflush(raft_trace);
   for (const std::string& line : kuilt::sim::last_lines_of_current_run()) {
     std::fprintf(stderr, "%s\n", line.c_str());
   }
@@ -84,6 +94,26 @@ void print_totals(const kuilt::sim::Coverage& totals) {
   }
 }
 
+kuilt::sim::Report run_one(const Arguments& arguments) {
+  kuilt::sim::RunOptions options{.seed = seed_under_way, .quick = arguments.quick, .listener = {}};
+  if (arguments.trace) {
+    options.listener = [](const std::string& line) { std::puts(line.c_str()); };
+  }
+  if (raft_trace != nullptr) {
+    options.raft_listener = [](const std::string& line) {
+      std::fprintf(raft_trace, "%s\n", line.c_str());
+    };
+  }
+  return kuilt::sim::run(options);
+}
+
+// There is one seed then, and it is over.
+bool raft_trace_is_written() {
+  if (raft_trace == nullptr) return true;
+  const bool sound = std::ferror(raft_trace) == 0;
+  return std::fclose(std::exchange(raft_trace, nullptr)) == 0 && sound;
+}
+
 int complain_about_coverage(const kuilt::sim::Coverage& totals) {
   const auto missing = totals.missing();
   for (const std::string& name : missing) {
@@ -100,6 +130,10 @@ int main(int count, char** words) {
     std::fputs(usage, stderr);
     return 2;
   }
+  if (arguments->raft_trace != nullptr) {
+    raft_trace = std::fopen(arguments->raft_trace, "w");
+    if (raft_trace == nullptr) return std::perror(arguments->raft_trace), 1;
+  }
   flags_of_run = arguments->quick ? " --quick" : "";
   std::signal(SIGABRT, on_abort);
 
@@ -109,11 +143,8 @@ int main(int count, char** words) {
   const auto begun = std::chrono::steady_clock::now();
   for (std::uint64_t i = 0; i < arguments->seeds; ++i) {
     seed_under_way = arguments->seed + i;
-    kuilt::sim::RunOptions options{
-        .seed = seed_under_way, .quick = arguments->quick, .listener = {}};
-    if (arguments->trace)
-      options.listener = [](const std::string& line) { std::puts(line.c_str()); };
-    const kuilt::sim::Report report = kuilt::sim::run(options);
+    const kuilt::sim::Report report = run_one(*arguments);
+    if (!raft_trace_is_written()) return std::perror(arguments->raft_trace), 1;
     if (report.violation) {
       print_failure(report);
       return 1;

@@ -50,7 +50,8 @@ Setup draw_setup(const RunOptions& options, Rng& rng) {
 Report run(const RunOptions& options) {
   Rng rng(options.seed);
   Setup setup = draw_setup(options, rng);
-  World world(options.seed, Rng(rng.next()), std::move(setup), options.listener);
+  World world(options.seed, Rng(rng.next()), std::move(setup), options.listener,
+              options.raft_listener);
   current_run = &world;
   Report report = world.run();
   current_run = nullptr;

@@ -15,7 +15,8 @@ namespace kuilt::sim {
 struct RunOptions {
   std::uint64_t seed = 1;
   bool quick = false;
-  Trace::Listener listener;  ///< Hears every event, if set.
+  Trace::Listener listener;         ///< Hears every event, if set.
+  Trace::Listener raft_listener{};  ///< Hears every line of the trace of Raft, if set.
 };
 
 struct Report {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "raft/trace.hpp"
 #include "sim/agenda.hpp"
 #include "sim/coverage.hpp"
 #include "sim/invariants.hpp"
@@ -32,6 +33,7 @@ struct Scene {
   Invariants& invariants;
   Coverage& coverage;
   bool healed = false;
+  raft::TraceLines* raft_trace = nullptr;  ///< Null if nobody reads it.
 
   [[nodiscard]] Instant now() const { return agenda.now(); }
   void note(std::string_view sentence, std::initializer_list<std::uint64_t> numbers) {

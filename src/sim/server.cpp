@@ -141,16 +141,21 @@ void Server::send_to_peer(const cluster::PeerSend& send) {
   const ServerNumber peer = (*to)->number();
   scene_.invariants.sends(number_, peer, send.message);
   const Bytes frame = wire::encode(send.message);
-  for (const Duration delay : scene_.peers.send(number_, peer)) {
+  const std::vector<Duration> arrivals = scene_.peers.send(number_, peer);
+  if (arrivals.empty()) trace(raft::Action::drop_message, number_, peer, send.message);
+  for (std::size_t copy = 1; copy < arrivals.size(); ++copy) {
+    trace(raft::Action::duplicate_message, number_, peer, send.message);
+  }
+  for (const Duration delay : arrivals) {
     scene_.agenda.after(
         delay, [receiver = *to, from = number_, frame] { receiver->peer_frame(from, frame); });
   }
 }
 
 void Server::peer_frame(ServerNumber from, const Bytes& frame) {
-  if (!runs()) return;
   Result<wire::PeerMessage> message = wire::decode_peer(frame);
   if (!message) return complain("a peer's frame is readable: " + message.error().message());
+  if (!runs()) return trace(raft::Action::drop_message, from, number_, *message);
   const NodeId sender = NodeId::named(name_of_server(from));
   const auto not_after_the_handshake = [&] { complain("a machine sends no handshake"); };
   const auto on_message = Overloaded{
@@ -166,6 +171,24 @@ void Server::peer_frame(ServerNumber from, const Bytes& frame) {
       [&](wire::PeerGoodbye&) { not_after_the_handshake(); },
   };
   std::visit(on_message, *message);
+}
+
+// From the first moment of a process on, for those who read the trace of Raft.
+void Server::trace_core() {
+  if (scene_.raft_trace == nullptr) return;
+  scene_.raft_trace->booted(scene_.now(), process_->machine.raft());
+  process_->machine.watch(
+      [this](const raft::Core& core, const raft::Input& input, const raft::Output& out) {
+        scene_.raft_trace->stepped(scene_.now(), core, input, out);
+      });
+}
+
+void Server::trace(raft::Action fate, ServerNumber from, ServerNumber to,
+                   const wire::PeerMessage& message) {
+  const auto* of_raft = std::get_if<raft::Message>(&message);
+  if (scene_.raft_trace == nullptr || of_raft == nullptr) return;
+  scene_.raft_trace->message(scene_.now(), fate, NodeId::named(name_of_server(from)),
+                             NodeId::named(name_of_server(to)), *of_raft);
 }
 
 cluster::RoomHub Server::new_rooms() {

@@ -105,6 +105,9 @@ class Server final : public LinkEnd, private FrontOwner {
   void turn();
   void carry_out(cluster::Output output);
   void send_to_peer(const cluster::PeerSend& send);
+  void trace_core();
+  void trace(raft::Action fate, ServerNumber from, ServerNumber to,
+             const wire::PeerMessage& message);
   [[nodiscard]] cluster::RoomHub new_rooms();
   void rooms_turn();
   using ReadDone = std::function<void(Result<std::vector<raft::Entry>>)>;

@@ -106,6 +106,7 @@ void Server::recover() {
   process_ =
       std::make_unique<Process>(std::move(opened->wal), std::move(machine), scene_.plan,
                                 boots->feed, new_rooms(), static_cast<FrontOwner&>(*this), *this);
+  trace_core();
   start_applying(boots->feed, snapshots);
   submit(cluster::Tick{});
   heartbeat();

@@ -16,6 +16,13 @@ constexpr Duration settling_max = seconds(60);
 // Whatever the faults, the log of a run stays short enough to compare often.
 constexpr std::uint64_t events_max = 5'000'000;
 
+std::string name_of_node(NodeId id) {
+  for (ServerNumber i = 0; i < raft::members_max; ++i) {
+    if (NodeId::named(name_of_server(i)) == id) return name_of_server(i);
+  }
+  return id.text();
+}
+
 std::vector<NodeId> ids_of_servers(std::size_t count) {
   std::vector<NodeId> ids;
   for (ServerNumber i = 0; i < count; ++i) ids.push_back(NodeId::named(name_of_server(i)));
@@ -24,19 +31,32 @@ std::vector<NodeId> ids_of_servers(std::size_t count) {
 
 }  // namespace
 
-World::World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener)
+World::World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener,
+             Trace::Listener raft_listener)
     : seed_(seed),
       rng_(rng),
       changes_rng_(setup.plan.changes_seed),
       setup_(std::move(setup)),
       trace_(std::move(listener)),
+      raft_trace_(raft_listener, name_of_node),
       peers_(plan_.peers, Rng(rng_.next())),
       links_(agenda_, Rng(rng_.next())),
       oracle_(plan_.base, setup_.machines),
       snapshots_(plan_.base),
       invariants_(ids_of_servers(plan_.servers + plan_.spares), plan_.base, oracle_),
-      scene_{plan_,   setup_.machines, agenda_,    trace_,      peers_,    links_,
-             oracle_, rooms_,          snapshots_, invariants_, coverage_, false},
+      scene_{plan_,
+             setup_.machines,
+             agenda_,
+             trace_,
+             peers_,
+             links_,
+             oracle_,
+             rooms_,
+             snapshots_,
+             invariants_,
+             coverage_,
+             false,
+             raft_listener ? &raft_trace_ : nullptr},
       left_down_(plan_.servers + plan_.spares) {
   if (setup_.may_be_in_a_log) {
     invariants_.admit_only(

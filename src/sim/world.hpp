@@ -26,7 +26,8 @@ struct Setup {
 
 class World {
  public:
-  World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener);
+  World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener,
+        Trace::Listener raft_listener = {});
   Report run();
 
   [[nodiscard]] const Trace& trace() const { return trace_; }
@@ -77,6 +78,7 @@ class World {
   Rng transfers_rng_{plan_.transfers_seed};
   Agenda agenda_;
   Trace trace_;
+  raft::TraceLines raft_trace_;
   Coverage coverage_;
   PeerNetwork peers_;
   Links links_;

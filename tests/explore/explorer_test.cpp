@@ -106,6 +106,24 @@ TEST(Explorer, FindsThatADiskLiesAndTellsTheShortestWay) {
   EXPECT_EQ(std::ranges::count_if(report.trace, is_step), 4);  // Asks, is heard, hears, writes.
 }
 
+TEST(Explorer, TellsTheShortestWayAsATraceOfRaftToo) {
+  Slice slice = small();
+  slice.disks_lie = true;
+
+  const Report report = Explorer(slice).run(plenty);
+
+  const auto tells = [&](const std::string& action) {
+    return std::ranges::count_if(report.raft_trace, [&](const std::string& line) {
+      return line.find("\"action\":\"" + action + "\"") != std::string::npos;
+    });
+  };
+  EXPECT_EQ(tells("Restart"), 3);
+  EXPECT_EQ(tells("StartPreVote"), 1);
+  EXPECT_EQ(tells("HandlePreVoteRequest"), 1);
+  EXPECT_EQ(tells("Timeout"), 1);
+  EXPECT_EQ(tells("Unexplained"), 0);
+}
+
 TEST(Explorer, TheWayToAStepThatFailsInsideIsTold) {
   Explorer explorer(small());
   static_cast<void>(explorer.run(100));
@@ -114,6 +132,7 @@ TEST(Explorer, TheWayToAStepThatFailsInsideIsTold) {
 
   ASSERT_GT(trace.size(), 1U);
   EXPECT_EQ(trace.front().substr(0, 3), "1. ");
+  EXPECT_GT(explorer.raft_trace_of_current().size(), 3U);
 }
 
 TEST(Slices, HaveNamesOfTheirOwnAndSayWhatTheyAreAbout) {
