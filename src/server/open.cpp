@@ -94,9 +94,7 @@ Status write_founding(storage::Disk& disk, const storage::WalOptions& options,
   write.entries.push_back(wire::encode_configuration(
       first, LogTime{}, std::make_shared<const raft::Configuration>(record)));
   const storage::Batch batch = (*wal)->plan({&write, 1}).batch;
-  for (const storage::DiskOp& op : batch.ops) {
-    if (Status status = disk.perform(op); !status) return status;
-  }
+  if (Status status = storage::perform_all(disk, batch.ops); !status) return status;
   (*wal)->done();
   return Done{};
 }

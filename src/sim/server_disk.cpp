@@ -37,9 +37,8 @@ void Server::make_log(const raft::Entry* founding) {
     write.commit = founding->at.index;
   }
   const storage::Wal::Planned planned = (*created)->plan(std::span(&write, 1));
-  for (const storage::DiskOp& op : planned.batch.ops) {
-    if (const Status status = disk_.perform(op); !status) complain(status.error().message());
-  }
+  const Status status = storage::perform_all(disk_, planned.batch.ops);
+  if (!status) complain(status.error().message());
   (*created)->done();
   scene_.invariants.ordered(number_, write);
   scene_.invariants.synced(number_, write.seq);

@@ -70,4 +70,12 @@ class Disk {
   virtual Result<Bytes> read(const FileName& file, std::uint64_t offset, std::size_t bytes) = 0;
 };
 
+/// Carries out a plan, one operation after the other. Stops at the first that fails.
+inline Status perform_all(Disk& disk, const std::vector<DiskOp>& ops) {
+  for (const DiskOp& op : ops) {
+    if (Status status = disk.perform(op); !status) return status;
+  }
+  return Done{};
+}
+
 }  // namespace kuilt::storage

@@ -8,13 +8,6 @@
 namespace kuilt::storage {
 namespace {
 
-Status perform_all(Disk& disk, const std::vector<DiskOp>& ops) {
-  for (const DiskOp& op : ops) {
-    if (auto status = disk.perform(op); !status) return status;
-  }
-  return Done{};
-}
-
 std::vector<raft::Write> writes_of(const DecodedBatch& batch) {
   std::vector<raft::Write> writes(1);
   auto entry = batch.entries.begin();

@@ -57,7 +57,7 @@ class Recovered : public ::testing::Test {
                                    .state_digest = storage::snapshot_hash("")};
     storage::SnapshotPlan plan(header);
     for (const auto& ops : {plan.begin(), plan.finish()}) {
-      for (const storage::DiskOp& op : ops) EXPECT_TRUE(disk_.perform(op));
+      EXPECT_TRUE(storage::perform_all(disk_, ops));
     }
     return storage::snapshot_name(cut);
   }

@@ -48,13 +48,6 @@ inline raft::Write truncating(std::uint64_t last_kept, raft::Write write) {
   return write;
 }
 
-inline Status perform_all(Disk& disk, const std::vector<DiskOp>& ops) {
-  for (const DiskOp& op : ops) {
-    if (auto status = disk.perform(op); !status) return status;
-  }
-  return Done{};
-}
-
 /// Plans, carries out and finishes all of `writes`.
 inline Status write_all(Wal& wal, Disk& disk, std::span<const raft::Write> writes) {
   while (!writes.empty()) {
