@@ -20,22 +20,32 @@ ProposeCall renewing_call(const Bench& bench) {
   return asked;
 }
 
+/// Its call is on its way to the first server.
+struct Asked {
+  Asked() { bench.step(renewing_call(bench)); }
+  /// The link breaks, and the cluster has come to `index` by the time of the next one.
+  DialId go_on_elsewhere(std::uint64_t index) {
+    bench.step(Broken{dial, "torn"});
+    bench.commit = at(index);
+    return bench.admit_next();
+  }
+  Bench bench;
+  DialId dial = bench.admit_last();
+};
+
 void come_to(Bench& bench, DialId dial, std::uint64_t index) {
   bench.commit = at(index);
   bench.hear(dial, wire::ServerHeartbeat{bench.commit, "a"});
 }
 
 /// Its call was refused, its server has caught up, and its owner was asked for a key.
-struct WaitingForAKey {
+struct WaitingForAKey : Asked {
   WaitingForAKey() {
-    bench.step(renewing_call(bench));
     bench.refuse(dial, bench.last_proposal().number, ErrorCode::session_expired);
     come_to(bench, dial, 500);
     bench.pass_alive(500ms);
     EXPECT_EQ(bench.keys_asked.size(), 1U);
   }
-  Bench bench;
-  DialId dial = bench.admit_last();
 };
 
 TEST(SessionKeys, ASessionBornBehindTheClusterIsReplacedOnceItsServerHasCaughtUp) {
@@ -56,13 +66,12 @@ TEST(SessionKeys, ASessionBornBehindTheClusterIsReplacedOnceItsServerHasCaughtUp
 }
 
 TEST(SessionKeys, WithoutANewerBirthTheSameSessionIsTriedAgainUntilTheDeadline) {
-  Bench bench;
-  const DialId dial = bench.admit_last();
-  bench.step(renewing_call(bench));
+  Asked asked;
+  Bench& bench = asked.bench;
 
   for (std::size_t answered = 0; bench.verdict(the_call) == "pending";) {
     for (; answered < bench.proposals.size(); ++answered) {
-      bench.refuse(dial, bench.proposals[answered].second.number, ErrorCode::session_expired);
+      bench.refuse(asked.dial, bench.proposals[answered].second.number, ErrorCode::session_expired);
     }
     bench.pass_alive(10ms);
   }
@@ -132,12 +141,9 @@ TEST(SessionKeys, WhoHasAskedSendsNothingUnderTheOldOneEvenToAServerThatLagsBehi
 }
 
 TEST(SessionKeys, AnAttemptWithoutAnAnswerIsNotReplaced) {
-  Bench bench;
-  const DialId first = bench.admit_last();
-  bench.step(renewing_call(bench));
-  bench.step(Broken{first, "torn"});
-  bench.commit = at(500);
-  const DialId second = bench.admit_next();
+  Asked asked;
+  Bench& bench = asked.bench;
+  const DialId second = asked.go_on_elsewhere(500);
 
   bench.refuse(second, bench.last_proposal().number, ErrorCode::session_expired);
 
@@ -147,15 +153,12 @@ TEST(SessionKeys, AnAttemptWithoutAnAnswerIsNotReplaced) {
 
 // It was refused, then sent again, and that attempt was lost: as the test before.
 TEST(SessionKeys, AnAttemptThatWasLostAfterARefusalIsNotReplaced) {
-  Bench bench;
-  const DialId first = bench.admit_last();
-  bench.step(renewing_call(bench));
-  bench.refuse(first, bench.last_proposal().number, ErrorCode::session_expired);
+  Asked asked;
+  Bench& bench = asked.bench;
+  bench.refuse(asked.dial, bench.last_proposal().number, ErrorCode::session_expired);
   bench.pass_alive(500ms);
   ASSERT_EQ(bench.proposals.size(), 2U);
-  bench.step(Broken{first, "torn"});
-  bench.commit = at(500);
-  const DialId second = bench.admit_next();
+  const DialId second = asked.go_on_elsewhere(500);
   ASSERT_EQ(bench.proposals.size(), 3U);
 
   bench.refuse(second, bench.last_proposal().number, ErrorCode::session_expired);
@@ -177,21 +180,19 @@ TEST(SessionKeys, ABirthThatTheClusterHasNotComeToIsOfAnotherLogAndLeftToTheOwne
 }
 
 TEST(OlderCopies, WhatWasCommittedBeforeTheFirstAttemptIsNotOfThisCall) {
-  Bench bench;
-  const DialId dial = bench.admit_last();
-  bench.step(renewing_call(bench));
+  Asked asked;
+  Bench& bench = asked.bench;
 
-  bench.answer(dial, bench.last_proposal().number, wire::CommittedOutcome{at(100), true});
+  bench.answer(asked.dial, bench.last_proposal().number, wire::CommittedOutcome{at(100), true});
 
   EXPECT_EQ(bench.verdict(the_call), "request_id_reused/none");
 }
 
 TEST(OlderCopies, WhatWasCommittedSinceIs) {
-  Bench bench;
-  const DialId dial = bench.admit_last();
-  bench.step(renewing_call(bench));
+  Asked asked;
+  Bench& bench = asked.bench;
 
-  bench.answer(dial, bench.last_proposal().number, wire::CommittedOutcome{at(101), true});
+  bench.answer(asked.dial, bench.last_proposal().number, wire::CommittedOutcome{at(101), true});
 
   EXPECT_TRUE(bench.committed(the_call));
 }
@@ -209,12 +210,9 @@ TEST(OlderCopies, AnIdThatWasSentBeforeMayHaveBeenCommittedBefore) {
 }
 
 TEST(OlderCopies, ARepeatOnAnotherLinkIsMeasuredByTheFirstAttempt) {
-  Bench bench;
-  const DialId first = bench.admit_last();
-  bench.step(renewing_call(bench));
-  bench.step(Broken{first, "torn"});
-  bench.commit = at(500);
-  const DialId second = bench.admit_next();
+  Asked asked;
+  Bench& bench = asked.bench;
+  const DialId second = asked.go_on_elsewhere(500);
 
   bench.answer(second, bench.last_proposal().number, wire::CommittedOutcome{at(101), true});
 

@@ -55,6 +55,16 @@ Node leader_of(const SharedConfiguration& configuration, const Ids& others, Opti
   return leader;
 }
 
+// The leader of before goes all the way to `members`: the joint configuration is committed, by its
+// disk and these others', and the one after is appended.
+void leave_joint(Node& leader, const Ids& members, const Ids& others) {
+  leader.step(to(members));
+  configure(leader);
+  leader.written();
+  for (const NodeId other : others) leader.acknowledge(other, 3);
+  configure(leader);
+}
+
 const Output& hears(Node& node, NodeId leader, std::vector<Entry> entries, Position prev,
                     std::uint64_t commit, std::uint64_t term = 1) {
   return node.receive(leader, AppendRequest{Term(term), prev, Index(commit), std::move(entries)});
@@ -319,12 +329,7 @@ TEST(Membership, NewLeaderThatFindsACommittedJointConfigurationLeavesItToo) {
 
 TEST(Membership, LeaderLeavesTheClusterOnceTheOthersHaveCommittedThatItDoes) {
   Node leader = leader_of(voters({a, b, c}), {b, c});
-  leader.step(to({b, c}));
-  configure(leader);
-  leader.written();
-  leader.acknowledge(b, 3);
-  leader.acknowledge(c, 3);
-  configure(leader);
+  leave_joint(leader, {b, c}, {b, c});
   EXPECT_EQ(leader.core().role(), Role::leader);
 
   leader.written();
@@ -342,12 +347,7 @@ TEST(Membership, LeaderLeavesTheClusterOnceTheOthersHaveCommittedThatItDoes) {
 
 TEST(Membership, LeaderThatLeavesReplicatesUntilThatIsCommittedAndIsSilentThen) {
   Node leader = leader_of(voters({a, b, c}), {b, c});
-  leader.step(to({b, c}));
-  configure(leader);
-  leader.written();
-  leader.acknowledge(b, 3);
-  leader.acknowledge(c, 3);
-  configure(leader);
+  leave_joint(leader, {b, c}, {b, c});
   EXPECT_EQ(only<AppendRequest>(leader.out(), b).entries.size(), 1U);
   EXPECT_EQ(only<AppendRequest>(leader.propose(), c).entries.size(), 1U);
   EXPECT_FALSE(sent<Heartbeat>(leader.wait(50ms), b).empty());
@@ -360,11 +360,7 @@ TEST(Membership, LeaderThatLeavesReplicatesUntilThatIsCommittedAndIsSilentThen) 
 
 TEST(Membership, LastVoterThatStaysCommitsByItsOwnDisk) {
   Node leader = leader_of(voters({a, b, c}), {b, c});
-  leader.step(to({a}));
-  configure(leader);
-  leader.written();
-  leader.acknowledge(b, 3);
-  configure(leader);
+  leave_joint(leader, {a}, {b});
   leader.propose();
   EXPECT_EQ(leader.core().commit_index(), Index(3));
 
