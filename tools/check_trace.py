@@ -205,13 +205,15 @@ class Checker:
     # --- Actions of the specification ---
 
     def restart(self, server, line):
-        known = list(server.terms[:max(0, server.durable - server.base[0])])
+        known = {index: server.term_at(index)
+                 for index in range(server.base[0] + 1, server.durable + 1)}
         server.boot(line)
         term, vote = server.promised
         require(server.term >= term, "a restart keeps the term that others were told")
         if server.term == term and vote:
             require(server.vote == vote, "a restart keeps the vote that others were told")
-        require(server.terms[:len(known)] == known, "a restart keeps what was durable")
+        require(all(server.holds(index, term) for index, term in known.items()
+                    if index > server.base[0]), "a restart keeps what was durable")
         self.set_configurations(server, line)
 
     def update_term(self, server, line):
