@@ -34,6 +34,7 @@
 #include "kuilt/detail/function.hpp"
 #include "kuilt/pending.hpp"
 #include "kuilt/proposal.hpp"
+#include "kuilt/raft_storage.hpp"
 #include "kuilt/result.hpp"
 #include "kuilt/state_machine.hpp"
 
@@ -192,5 +193,19 @@ class KUILT_API Simulation {
 /// With KUILT_SEED=N in the environment it runs that seed alone: a replay without a new build.
 [[nodiscard]] KUILT_API Report for_seeds(std::uint64_t first, std::uint64_t last,
                                          const std::function<Report(std::uint64_t seed)>& run);
+
+/// What a RaftStorage of yours does not keep of what it promises, in one sentence; nothing, if all
+/// is well. For your own unit tests:
+///
+///   const auto broken = kuilt::testing::complaint_about_storage([&] { return open_mine(file); });
+///   EXPECT_EQ(broken.value_or(""), "");
+///
+/// `open` opens one and the same storage, which is empty at first: what it returned before is let
+/// go of by then, as by a process that ends. (One that keeps everything in memory returns the same
+/// object each time.) A thousand entries are written. A storage that throws is let through.
+///
+/// What it cannot see: whether an append survives a crash in its middle, whole or not at all.
+[[nodiscard]] KUILT_API std::optional<std::string> complaint_about_storage(
+    const std::function<std::shared_ptr<RaftStorage>()>& open);
 
 }  // namespace kuilt::testing
