@@ -18,8 +18,9 @@ MAY_NEED = ("libc.so", "libm.so", "libstdc++.so", "libgcc_s.so", "ld-linux", "li
             "libprometheus-cpp-core.so")
 # `kuilt::Type…` or `kuilt::function(`; a lower-case name before `::` is an inner namespace.
 KIND = r"((typeinfo|typeinfo name|vtable) for )?"
-API = re.compile(KIND + r"kuilt::((detail::)?[A-Z]\w*|\w+\()")
-API_OF_TESTING = re.compile(KIND + r"kuilt::testing::([A-Z]\w*|\w+\()")
+FUNCTION = r"\w+(\[abi:cxx11\])?\("  # The mark: a string is part of what it returns.
+API = re.compile(KIND + r"kuilt::((detail::)?[A-Z]\w*|" + FUNCTION + ")")
+API_OF_TESTING = re.compile(KIND + r"kuilt::testing::([A-Z]\w*|" + FUNCTION + ")")
 INTERNAL = re.compile(r"kuilt::[\w:]+::Impl(::|$)")
 VERSION_NODE = re.compile(r"KUILT_[\d.]+$")
 MUST_SHOW = ("kuilt::ClusterClient::propose(", "kuilt::ServerCluster::open(")
