@@ -202,21 +202,6 @@ void Machine::follow_transfer(Turn& turn, const raft::TransferEnded& ended) {
   take_parked(turn);
 }
 
-void Machine::change_members(Turn& turn, const ChangeMembers& wanted) {
-  flush(turn);
-  raft::Output out = step_core(turn, wanted.change);
-  turn.out.changes.push_back({wanted.number, out.change_refused});
-  absorb(turn, std::move(out));
-}
-
-// Nothing is judged and not yet in the log: whoever steps the core hands that in first.
-void Machine::configure(Turn& turn, const raft::SharedConfiguration& next) {
-  KUILT_CHECK(batch_.empty());
-  const Position at{core_.last().index.next(), core_.term()};
-  const raft::Propose propose{{wire::encode_configuration(at, sessions_.log_time(), next)}};
-  absorb(turn, step_core(turn, propose));
-}
-
 void Machine::follow_truncation(Index truncated_after) {
   sessions_.truncate_after(truncated_after);
   cuts_.truncate_after(truncated_after);

@@ -121,6 +121,9 @@ struct TransferLeadership {
 struct ChangeMembers {
   std::uint64_t number = 0;
   raft::ChangeMembership change;
+  /// What the change was made from: if other members are in force by now, it is refused as
+  /// change_under_way. Unset: whatever is in force.
+  raft::SharedConfiguration made_from = nullptr;
 };
 using Input =
     std::variant<Tick, Submit, LinkClosed, FromPeer, PeerUp, PeerDown, raft::Written, raft::Loaded,
@@ -254,14 +257,17 @@ class Machine {
     bool in_question = false;  // Whether it may enter is the state machine's to say.
   };
 
+  // members.cpp: who the members are to be.
+  void change_members(Turn& turn, const ChangeMembers& wanted);
+  [[nodiscard]] raft::ChangeRefusal judge(const ChangeMembers& wanted) const;
+  void configure(Turn& turn, const raft::SharedConfiguration& next);
+
   // machine.cpp: turns, and everything that concerns Raft.
   void take_in(Turn& turn, Input& input);
   void run(Turn& turn, const raft::Input& input);
   raft::Output step_core(const Turn& turn, const raft::Input& input);
   void flush(Turn& turn);
   void absorb(Turn& turn, raft::Output out);
-  void change_members(Turn& turn, const ChangeMembers& wanted);
-  void configure(Turn& turn, const raft::SharedConfiguration& next);
   void follow_truncation(Index truncated_after);
   void publish(Turn& turn);
   void follow_leadership(Turn& turn);

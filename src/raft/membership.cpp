@@ -146,7 +146,9 @@ ChangeRefusal Core::judge(const ChangeMembership& change) const {
   if (hands_over()) return ChangeRefusal::handing_over;
   if (!may_configure() || configuration()->is_changing()) return ChangeRefusal::change_under_way;
   if (sorted(change.members) == configuration()->members) return ChangeRefusal::same_members;
-  return change.wait_for_learners ? ChangeRefusal::none : judge_learners(change);
+  if (!change.wait_for_learners) return judge_learners(change);
+  const Configuration first = first_step_to(sorted(change.members), true);
+  return are_distinct(first.members) ? ChangeRefusal::none : ChangeRefusal::name_in_use;
 }
 
 ChangeRefusal Core::judge_learners(const ChangeMembership& change) const {

@@ -57,6 +57,9 @@ std::string_view name_of(ChangeRefusal refusal) {
     case ChangeRefusal::members_not_distinct: return "members_not_distinct";
     case ChangeRefusal::unknown_learner: return "unknown_learner";
     case ChangeRefusal::learner_behind: return "learner_behind";
+    case ChangeRefusal::name_in_use: return "name_in_use";
+    case ChangeRefusal::unsound_text: return "unsound_text";
+    case ChangeRefusal::too_large: return "too_large";
   }
   KUILT_FAIL("a refusal has a name");
 }

@@ -54,6 +54,65 @@ TEST(MachineMembers, ChangeOnAFollowerIsRefusedByName) {
   EXPECT_EQ(group.judged.at(1), raft::ChangeRefusal::not_leader);
 }
 
+// What is refused here would be in the log for good, and no server could read it back.
+TEST(MachineMembers, WhatNoEntryMayHoldIsRefusedByName) {
+  MachineGroup group(3);
+  const std::size_t leader = group.elect();
+  std::uint64_t number = 0;
+  const auto refusal = [&](const ChangeMembers& change) {
+    group.give(leader, change);
+    group.run_for(5ms);
+    return group.judged.at(change.number);
+  };
+  const auto with = [&](const std::string& name, const std::string& address) {
+    ChangeMembers change = to(++number, {0, 1, 2});
+    change.change.members.front().name = name;
+    change.change.members.front().peer_url = address;
+    return change;
+  };
+  const Position before = group[leader].raft().last();
+
+  EXPECT_EQ(refusal(with(std::string(1025, 'n'), "")), raft::ChangeRefusal::unsound_text);
+  EXPECT_EQ(refusal(with("\xff", "")), raft::ChangeRefusal::unsound_text);
+  EXPECT_EQ(refusal(with("n", "\xff")), raft::ChangeRefusal::unsound_text);
+  // Every entry on the way has room for this address once, and a joint one would have it twice.
+  const std::string half(600 << 10, 'h');
+  EXPECT_EQ(refusal(with("n", half + half)), raft::ChangeRefusal::too_large);
+  EXPECT_EQ(group[leader].raft().last(), before);
+
+  EXPECT_EQ(refusal(with(std::string(1024, 'n'), half)), raft::ChangeRefusal::none);
+  group.run_for(50ms);
+  ChangeMembers joint = to(++number, {0, 1});
+  joint.change.members.front().peer_url = half;
+  EXPECT_EQ(refusal(joint), raft::ChangeRefusal::too_large);
+}
+
+TEST(MachineMembers, ChangeThatWasMadeFromOtherMembersIsRefused) {
+  MachineGroup group(3);
+  const std::size_t leader = group.elect();
+  const std::size_t leaves = leader == 2 ? 1 : 2;
+  std::vector<std::size_t> stay;
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i != leaves) stay.push_back(i);
+  }
+  const raft::SharedConfiguration before = group[leader].raft().configuration();
+  group.give(leader, to(1, stay));
+  ASSERT_TRUE(group.run_until([&] { return has_changed_to(group, leader, members_of(stay)); }));
+
+  // It would bring back the one that left.
+  ChangeMembers late = to(2, {0, 1, 2});
+  late.made_from = before;
+  group.give(leader, late);
+  group.run_for(10ms);
+  EXPECT_EQ(group.judged.at(2), raft::ChangeRefusal::change_under_way);
+
+  late.number = 3;
+  late.made_from = group[leader].raft().configuration();
+  group.give(leader, late);
+  group.run_for(10ms);
+  EXPECT_EQ(group.judged.at(3), raft::ChangeRefusal::none);
+}
+
 TEST(MachineMembers, ProposalsBesideAChangeAreInTheLogOnceAndInOrder) {
   MachineGroup group(3);
   const std::size_t leader = group.elect();

@@ -145,6 +145,21 @@ TEST(Membership, EachChangeThatCannotBeIsRefusedByItsName) {
   EXPECT_NE(leader.out().configure, nullptr);
 }
 
+// Both would be members at once until the new one has caught up.
+TEST(Membership, NewServerMayNotHaveTheNameOfOneThatStaysUntilItHasCaughtUp) {
+  auto named = std::make_shared<Configuration>(*voters({a, b, c}));
+  for (Member& member : named->members) member.name = member.id == c ? "cora" : "";
+  Node leader = leader_of(named, {b, c});
+  ChangeMembership replace = to({a, b, d});
+  for (Member& member : replace.members) member.name = member.id == d ? "cora" : "";
+
+  EXPECT_EQ(leader.step(replace).change_refused, ChangeRefusal::name_in_use);
+  EXPECT_EQ(leader.out().configure, nullptr);
+
+  for (Member& member : replace.members) member.name = member.id == d ? "dora" : "";
+  EXPECT_EQ(leader.step(replace).change_refused, ChangeRefusal::none);
+}
+
 TEST(Membership, OnlyALeaderThatHasCommittedInItsOwnTermBeginsAChange) {
   Node node(boot(a, voters({a, b, c}), {Term(1), NodeId()}, {1}, {}, 1));
   EXPECT_EQ(node.step(to({a, b})).change_refused, ChangeRefusal::not_leader);
