@@ -75,6 +75,12 @@ enum class ErrorCode : std::uint16_t {
   transfer_failed = 115,
   // A start from a snapshot.
   restore_failed = 116,
+  // Members that come and go.
+  removed = 117,
+  not_a_member = 118,
+  name_taken = 119,
+  change_refused = 120,
+  change_given_up = 121,
 };
 
 /// Whether the operation that failed may have taken effect all the same.
@@ -254,6 +260,21 @@ inline constexpr std::array error_table = {
               "The server's state machine did not take back the snapshot that it starts from.",
               "Correct the state machine; or remove the files in the folder snapshots of the data "
               "directory, and the server applies its whole log."},
+    ErrorInfo{ErrorCode::removed, "removed", Effect::none, 2,
+              "This server was a member of the cluster, and was removed from it.",
+              "To have it back, start it with an empty --data and with --join: as a new server."},
+    ErrorInfo{ErrorCode::not_a_member, "not_a_member", Effect::none, 3,
+              "The server is no member of the cluster: not yet, or not any more.",
+              "Use one of the endpoints that the message names."},
+    ErrorInfo{ErrorCode::name_taken, "name_taken", Effect::none, 2,
+              "A server of the cluster has that name already, with another data directory.",
+              "Use another --name; or, if that directory is lost, `kuilt members replace NAME`."},
+    ErrorInfo{ErrorCode::change_refused, "change_refused", Effect::none, 1,
+              "The members can't be changed in that way; the message says why.",
+              "Correct the change; `kuilt members` shows who the members are."},
+    ErrorInfo{ErrorCode::change_given_up, "change_given_up", Effect::none, 1,
+              "A change of the members was begun, and did not get to its end.",
+              "See `kuilt members` for who the members are, and try again."},
 };
 
 /// The row of a code. Every code has one: a test walks the table.

@@ -19,6 +19,8 @@ std::optional<PeerEvent> for_node(NodeId from, wire::PeerMessage message) {
       [](const wire::FoundingOffer&) -> Wanted { return std::nullopt; },
       [](const wire::FoundingHold&) -> Wanted { return std::nullopt; },
       [](const wire::PeerGoodbye&) -> Wanted { return std::nullopt; },
+      [](const wire::JoinRequest&) -> Wanted { return std::nullopt; },
+      [](const wire::JoinReply&) -> Wanted { return std::nullopt; },
   };
   return std::visit(on_message, message);
 }

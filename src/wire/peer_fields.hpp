@@ -112,6 +112,21 @@ void describe(auto& visitor, Is<FoundingHold> auto& m) {
   visitor.payload(1, "record", m.record);
   visitor.field(2, "founded", m.founded);
 }
+void describe(auto& visitor, Is<JoinRequest> auto& m) {
+  visitor.name(1, "name", m.name);
+  visitor.name(2, "peer_url", m.peer_url);
+  visitor.name(3, "client_url", m.client_url);
+}
+void describe(auto& visitor, Is<JoinAccepted> auto& m) { visitor.payload(1, "record", m.record); }
+void describe(auto& visitor, Is<JoinRefused> auto& m) {
+  visitor.field(1, "code", m.code);
+  visitor.prose(2, "message", m.message);
+  visitor.name(3, "leader", m.leader);
+}
+void describe(auto& visitor, Is<JoinReply> auto& m) {
+  visitor.one_of("outcome", m.outcome, Alternative<JoinAccepted>{1, "accepted"},
+                 Alternative<JoinRefused>{2, "refused"});
+}
 void describe(auto& visitor, Is<PeerGoodbye> auto& m) {
   visitor.field(1, "code", m.code);
   visitor.prose(2, "message", m.message);
@@ -123,7 +138,7 @@ using PeerFrame =
     std::variant<PeerHello, PeerProof, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, Forward, ForwardReply,
                  FoundingOffer, FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken,
-                 raft::ReadRequest, raft::ReadReply, raft::TimeoutNow>;
+                 raft::ReadRequest, raft::ReadReply, raft::TimeoutNow, JoinRequest, JoinReply>;
 void describe(auto& visitor, Is<PeerFrame> auto& frame) {
   visitor.one_of(
       "message", frame, Alternative<PeerHello>{128, "hello"}, Alternative<PeerProof>{129, "proof"},
@@ -139,7 +154,8 @@ void describe(auto& visitor, Is<PeerFrame> auto& frame) {
       Alternative<PeerRooms>{149, "rooms"}, Alternative<PeerRoomsTaken>{150, "rooms_taken"},
       Alternative<raft::ReadRequest>{142, "read_request"},
       Alternative<raft::ReadReply>{143, "read_reply"},
-      Alternative<raft::TimeoutNow>{141, "timeout_now"});
+      Alternative<raft::TimeoutNow>{141, "timeout_now"},
+      Alternative<JoinRequest>{146, "join_request"}, Alternative<JoinReply>{147, "join_reply"});
 }
 
 }  // namespace kuilt::wire

@@ -110,6 +110,8 @@ PeerMessage lifted(PeerFrame frame) {
       [](raft::TimeoutNow& m) -> PeerMessage { return raft::Message(m); },
       [](PeerRooms& m) -> PeerMessage { return std::move(m); },
       [](PeerRoomsTaken& m) -> PeerMessage { return m; },
+      [](JoinRequest& m) -> PeerMessage { return std::move(m); },
+      [](JoinReply& m) -> PeerMessage { return std::move(m); },
   };
   return std::visit(lift, frame);
 }
@@ -153,6 +155,8 @@ Bytes encode(const PeerMessage& message) {
       [](const PeerGoodbye& m) { return encode_framed(m); },
       [](const PeerRooms& m) { return encode_framed(m); },
       [](const PeerRoomsTaken& m) { return encode_framed(m); },
+      [](const JoinRequest& m) { return encode_framed(m); },
+      [](const JoinReply& m) { return encode_framed(m); },
   };
   return std::visit(encode_one, message);
 }

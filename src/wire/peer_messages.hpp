@@ -83,6 +83,30 @@ struct FoundingHold {
   friend bool operator==(const FoundingHold&, const FoundingHold&) = default;
 };
 
+/// From a server that has no cluster yet. It asks again until it is a member.
+struct JoinRequest {
+  std::string name;
+  std::string peer_url;
+  std::string client_url;
+  friend bool operator==(const JoinRequest&, const JoinRequest&) = default;
+};
+/// The sender of the request is a member by now, and that is committed.
+struct JoinAccepted {
+  Bytes record;  ///< Encoded Configuration: the members as they are.
+  friend bool operator==(const JoinAccepted&, const JoinAccepted&) = default;
+};
+/// Not, or not yet: then it asks again.
+struct JoinRefused {
+  ErrorCode code = ErrorCode::busy;
+  std::string message;
+  std::string leader;  ///< Where servers reach the leader, if it is another one and known.
+  friend bool operator==(const JoinRefused&, const JoinRefused&) = default;
+};
+struct JoinReply {
+  std::variant<JoinAccepted, JoinRefused> outcome;
+  friend bool operator==(const JoinReply&, const JoinReply&) = default;
+};
+
 /// Why the link is closed; the last message on it.
 struct PeerGoodbye {
   ErrorCode code = ErrorCode::stopped;
@@ -92,7 +116,7 @@ struct PeerGoodbye {
 
 using PeerMessage =
     std::variant<PeerHello, PeerProof, raft::Message, Forward, ForwardReply, FoundingOffer,
-                 FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken>;
+                 FoundingHold, PeerGoodbye, PeerRooms, PeerRoomsTaken, JoinRequest, JoinReply>;
 
 /// Longest frame between servers, given the cluster's largest command (rule 15).
 [[nodiscard]] std::size_t peer_frame_bytes_max(std::size_t command_bytes_max);

@@ -105,5 +105,15 @@ TEST(Golden, ChangesOfMembers) {
   expect_golden("peer_vote_reply_to_who_left", encode(PeerMessage(raft::Message(told))));
 }
 
+TEST(Golden, JoinMessages) {
+  Rng rng(50);
+  expect_golden("join_request",
+                encode(PeerMessage(JoinRequest{"d", "10.0.0.4:7401", "ws://10.0.0.4:7400"})));
+  const Bytes record = encode_configuration_record(random_configuration(rng));
+  expect_golden("join_accepted", encode(PeerMessage(JoinReply{JoinAccepted{record}})));
+  expect_golden("join_refused", encode(PeerMessage(JoinReply{JoinRefused{
+                                    ErrorCode::not_leader, "server a leads", "10.0.0.1:7401"}})));
+}
+
 }  // namespace
 }  // namespace kuilt::wire

@@ -223,7 +223,16 @@ inline PeerMessage random_transfer_vote(Rng& rng) {
   const Term term(random_positive(rng));
   return raft::Message(raft::VoteRequest{term, false, random_position(rng), true});
 }
+/// What a server that joins sends and hears.
+inline PeerMessage random_join_message(Rng& rng) {
+  switch (rng.below(3)) {
+    case 0: return JoinRequest{random_text(rng, 9), random_text(rng, 9), random_text(rng, 9)};
+    case 1: return JoinReply{JoinAccepted{encode_configuration_record(random_configuration(rng))}};
+  }
+  return JoinReply{JoinRefused{random_code(rng), random_text(rng, 20), random_text(rng, 9)}};
+}
 inline PeerMessage random_peer_message(Rng& rng) {
+  if (rng.chance(5)) return random_join_message(rng);
   if (rng.chance(10)) return random_peer_read_message(rng);
   if (rng.chance(5)) return random_stand_request(rng);
   if (rng.chance(5)) return random_transfer_vote(rng);
