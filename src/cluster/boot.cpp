@@ -34,6 +34,9 @@ BootBuilder::BootBuilder(Position base, std::uint64_t checkpoint_interval,
       cuts_(base.index),
       snapshots_(std::move(snapshots)) {
   if (configuration_) sessions_.emplace(configuration_->parameters);
+  if (configuration_) {
+    for (const raft::Member& member : configuration_->members) named_.insert(member.id);
+  }
   if (base_ != Position{}) digests_.begin(base_, {});
 }
 
@@ -44,6 +47,7 @@ Status BootBuilder::take_configuration(const raft::Entry& entry) {
   const raft::SharedConfiguration& found = admitted->configuration;
   if (!configuration_) configuration_ = without_members(*found);
   pending_configuration_ = found;
+  for (const raft::Member& member : found->members) pending_named_.insert(member.id);
   if (!sessions_) sessions_.emplace(configuration_->parameters);
   return Done{};
 }
@@ -70,6 +74,8 @@ void BootBuilder::commit_pending() {
   if (!pending_.empty()) sessions_->release(pending_.back().at.index);
   pending_.clear();
   if (pending_configuration_) configuration_ = std::exchange(pending_configuration_, nullptr);
+  named_.merge(pending_named_);
+  pending_named_.clear();
 }
 
 // The table and the digests of the log are as of the cut right now, and so must the snapshot be. It

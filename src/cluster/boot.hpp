@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class BootBuilder {
   [[nodiscard]] std::optional<Position> restored() const { return restored_; }
   /// Sentences about snapshots whose cut is in the log, which says something else.
   [[nodiscard]] const std::vector<std::string>& complaints() const { return complaints_; }
+  /// Whether a configuration that is known to be committed names this server, or did.
+  [[nodiscard]] bool has_named(NodeId id) const { return named_.contains(id); }
   /// Known to be committed: as the log vouches (`commit`), or a snapshot proves.
   [[nodiscard]] Index proven(Index commit) const;
 
@@ -77,6 +80,8 @@ class BootBuilder {
   std::vector<BootSnapshot> snapshots_;
   std::vector<raft::Entry> pending_;  ///< Not vouched for as committed, by anything so far.
   raft::SharedConfiguration pending_configuration_;  ///< The last one among them.
+  std::set<NodeId> named_;                           ///< By committed configurations.
+  std::set<NodeId> pending_named_;                   ///< By those among the pending entries.
   std::optional<Position> restored_;
   std::vector<std::string> complaints_;
 };

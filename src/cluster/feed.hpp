@@ -95,6 +95,10 @@ class Feed {
   FeedOutput loaded(std::uint64_t number, const Result<std::vector<raft::Entry>>& entries);
   FeedOutput tick(Instant now);
   void closed(LinkId link);
+  /// Where clients that are sent away are told to go from now on.
+  void send_away_to(std::vector<std::string> endpoints) {
+    options_.endpoints = std::move(endpoints);
+  }
 
   [[nodiscard]] const FeedCounters& counters() const { return counters_; }
   [[nodiscard]] std::size_t learners() const { return learner_count_; }

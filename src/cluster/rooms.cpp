@@ -28,11 +28,8 @@ Error not_in(const RoomName& room) {
 
 RoomHub::RoomHub(const RoomOptions& options, const std::vector<NodeId>& peers, std::uint64_t seed,
                  Instant now)
-    : options_(options), budget_(options.message_bytes_per_second) {
-  Rng rng(seed);
-  for (const NodeId peer : peers) {
-    peers_.emplace(peer, Peer{RoomOutStream(options.stream, rng.next()), {}, 0, false, {}});
-  }
+    : options_(options), rng_(seed), budget_(options.message_bytes_per_second) {
+  follow_peers(now, peers);
   if (!peers_.empty()) settles_at_ = now + options_.grace;
 }
 
@@ -62,6 +59,7 @@ void RoomHub::take(Instant now, RoomInput& input) {
       [&](const RoomsTakenByPeer& one) { on_taken(one); },
       [&](const PeerUp& one) { peer_up(one.peer); },
       [&](const PeerDown& one) { peer_down(now, one.peer); },
+      [&](const RoomPeers& one) { follow_peers(now, one.peers); },
   };
   std::visit(on_input, input);
 }

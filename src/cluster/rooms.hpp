@@ -78,8 +78,12 @@ struct RoomsTakenByPeer {
   NodeId peer;
   wire::PeerRoomsTaken taken;
 };
+/// These are the other servers of the cluster from now on.
+struct RoomPeers {
+  std::vector<NodeId> peers;
+};
 using RoomInput = std::variant<RoomJoin, RoomLeave, RoomSay, RoomLinkClosed, RoomRefresh,
-                               RoomsFromPeer, RoomsTakenByPeer, PeerUp, PeerDown>;
+                               RoomsFromPeer, RoomsTakenByPeer, PeerUp, PeerDown, RoomPeers>;
 
 enum class RoomFrameKind : std::uint8_t {
   roster,   ///< May be left out, if the roster is then asked for anew.
@@ -119,7 +123,7 @@ struct RoomCounters {
 /// out of order is left alone.
 class RoomHub {
  public:
-  /// `peers`: the other servers of the cluster.
+  /// `peers`: the other servers of the cluster, until RoomPeers names others.
   RoomHub(const RoomOptions& options, const std::vector<NodeId>& peers, std::uint64_t seed,
           Instant now);
 
@@ -177,6 +181,7 @@ class RoomHub {
       std::uint64_t era = 0;
     };
     std::optional<Forget> forget = {};
+    bool leaves = false;  ///< Is no peer any more, once `gone_at` has passed.
   };
   using Rooms = std::map<RoomName, Room>;
   using Audience = std::array<std::vector<LinkId>, 2>;  // By encoding.
@@ -204,6 +209,7 @@ class RoomHub {
   void on_taken(const RoomsTakenByPeer& by);
   void present_elsewhere(NodeId peer, std::uint64_t era, const wire::Presence& presence);
   void forget_peer(NodeId peer, std::uint64_t era);
+  void follow_peers(Instant now, const std::vector<NodeId>& peers);
   void peer_up(NodeId peer);
   void peer_down(Instant now, NodeId peer);
   void expire(Instant now);
@@ -223,10 +229,12 @@ class RoomHub {
   [[nodiscard]] Instant wake_at() const;
 
   RoomOptions options_;
+  Rng rng_;
   RoomBudget budget_;
   Rooms rooms_;
   std::map<LinkId, Link> links_;
   std::map<NodeId, Peer> peers_;
+  std::set<NodeId> up_;  ///< Servers with a link, peers or not yet.
   std::set<std::tuple<Instant, RoomName, PeerId>> expiries_;  ///< Some are out of date.
   std::set<RoomName> untold_;                                 ///< Rooms with events or newcomers.
   std::optional<Instant> settles_at_;  ///< Until then nobody is told who is there.

@@ -1,5 +1,7 @@
 // rooms_presence.cpp: who is present, as links, other servers and time have it.
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "cluster/rooms.hpp"
 
@@ -97,14 +99,33 @@ void RoomHub::forget_peer(NodeId peer, std::uint64_t era) {
   }
 }
 
+// What one said that is no peer any more stands for the grace: its clients go to other servers, and
+// have not been away.
+void RoomHub::follow_peers(Instant now, const std::vector<NodeId>& peers) {
+  for (auto& [id, peer] : peers_) {
+    if (peer.leaves || std::ranges::find(peers, id) != peers.end()) continue;
+    peer.leaves = true;
+    peer.gone_at = now + options_.grace;
+    peer.out.end();
+  }
+  for (const NodeId id : peers) {
+    const auto [place, is_new] =
+        peers_.try_emplace(id, Peer{RoomOutStream(options_.stream, rng_.next()), {}, 0, false, {}});
+    const bool comes_back = std::exchange(place->second.leaves, false);
+    if ((is_new || comes_back) && up_.contains(id)) peer_up(id);
+  }
+}
+
 void RoomHub::peer_up(NodeId peer) {
+  up_.insert(peer);
   const auto found = peers_.find(peer);
-  if (found == peers_.end()) return;
+  if (found == peers_.end() || found->second.leaves) return;
   found->second.gone_at.reset();
   found->second.out.begin();
 }
 
 void RoomHub::peer_down(Instant now, NodeId peer) {
+  up_.erase(peer);
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   found->second.gone_at = now + options_.grace;
@@ -124,13 +145,17 @@ void RoomHub::expire(Instant now) {
     ++counters_.expired_members;
     change(name, {id, member->second.name}, [](Member& gone) { gone.gone_at.reset(); });
   }
-  for (auto& [id, peer] : peers_) {
+  for (auto next = peers_.begin(); next != peers_.end();) {
+    auto& [id, peer] = *next;
     if (peer.forget && peer.forget->at <= now) {
       forget_peer(id, std::exchange(peer.forget, {})->era);
     }
-    if (!peer.gone_at || *peer.gone_at > now) continue;
-    peer.gone_at.reset();
-    forget_peer(id, ++peer.era);
+    const bool is_gone = peer.gone_at && *peer.gone_at <= now;
+    if (is_gone) {
+      peer.gone_at.reset();
+      forget_peer(id, ++peer.era);
+    }
+    next = is_gone && peer.leaves ? peers_.erase(next) : std::next(next);
   }
   if (settles_at_ && *settles_at_ <= now) settles_at_.reset();
 }

@@ -32,6 +32,7 @@ std::size_t size_of(const cluster::RoomInput& input) {
       [](const cluster::RoomsTakenByPeer&) { return std::size_t{0}; },
       [](const cluster::PeerUp&) { return std::size_t{0}; },
       [](const cluster::PeerDown&) { return std::size_t{0}; },
+      [](const cluster::RoomPeers&) { return std::size_t{0}; },
   };
   return std::visit(size, input);
 }

@@ -15,9 +15,11 @@ namespace {
 constexpr std::string_view first_line = "kuilt data directory, format ";
 constexpr unsigned directory_format = 1;
 constexpr std::size_t small_file_bytes_max = 4096;
+constexpr std::size_t joined_bytes_max = std::size_t{4} << 20;  // More than any log entry holds.
 
-Result<std::string> read_small(const std::string& path, const File& file) {
-  std::string out(small_file_bytes_max, '\0');
+Result<std::string> read_small(const std::string& path, const File& file,
+                               std::size_t bytes_max = small_file_bytes_max) {
+  std::string out(bytes_max, '\0');
   const ssize_t count = ::pread(file.get(), out.data(), out.size(), 0);
   if (count < 0) return system_error("read " + path);
   out.resize(static_cast<std::size_t>(count));
@@ -78,8 +80,10 @@ struct DataDirectory::Impl {
   Identity identity;  ///< What is not known yet is none.
 
   [[nodiscard]] std::string identity_path() const { return path + "/identity"; }
+  [[nodiscard]] std::string joined_path() const { return path + "/joined"; }
   Status load();
   Status store(const Identity& next);
+  [[nodiscard]] Status replace(const std::string& file, BytesView text) const;
 };
 
 Status DataDirectory::Impl::load() {
@@ -94,19 +98,23 @@ Status DataDirectory::Impl::load() {
   return Done{};
 }
 
-// A crash leaves the old identity or the new one, whole.
-Status DataDirectory::Impl::store(const Identity& next) {
-  const std::string unfinished = identity_path() + ".new";
+// A crash leaves the old file or the new one, whole.
+Status DataDirectory::Impl::replace(const std::string& file, BytesView text) const {
+  const std::string unfinished = file + ".new";
   {
-    const File file = open_file(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (!file.is_open()) return directory_error("create " + unfinished);
-    if (auto status = write_at(file, unfinished, text_of(next), 0); !status) return status;
-    if (::fsync(file.get()) != 0) return system_error("sync " + unfinished);
+    const File opened = open_file(unfinished, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (!opened.is_open()) return directory_error("create " + unfinished);
+    if (auto status = write_at(opened, unfinished, text, 0); !status) return status;
+    if (::fsync(opened.get()) != 0) return system_error("sync " + unfinished);
   }
-  if (::rename(unfinished.c_str(), identity_path().c_str()) != 0) {
+  if (::rename(unfinished.c_str(), file.c_str()) != 0) {
     return system_error("rename " + unfinished);
   }
-  if (auto status = sync_directory(path); !status) return status;
+  return sync_directory(path);
+}
+
+Status DataDirectory::Impl::store(const Identity& next) {
+  if (auto status = replace(identity_path(), text_of(next)); !status) return status;
   identity = next;
   return Done{};
 }
@@ -138,6 +146,20 @@ std::optional<Identity> DataDirectory::identity() const {
 std::string DataDirectory::log_path() const { return impl_->path + "/log"; }
 
 std::string DataDirectory::snapshots_path() const { return impl_->path + "/snapshots"; }
+
+Result<std::optional<Bytes>> DataDirectory::joined() const {
+  const std::string path = impl_->joined_path();
+  const File file = open_file(path, O_RDONLY);
+  if (!file.is_open() && errno == ENOENT) return std::optional<Bytes>();
+  if (!file.is_open()) return system_error("open " + path);
+  auto record = read_small(path, file, joined_bytes_max);
+  if (!record) return std::move(record).error();
+  return std::optional(Bytes(*std::move(record)));
+}
+
+Status DataDirectory::keep_joined(BytesView record) {
+  return impl_->replace(impl_->joined_path(), record);
+}
 
 Status DataDirectory::mint(NodeId node) {
   KUILT_CHECK(impl_->identity.node.is_none() && !node.is_none());

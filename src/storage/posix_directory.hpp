@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "kuilt/bytes.hpp"
 #include "kuilt/result.hpp"
 #include "storage/identity.hpp"
 
@@ -16,8 +17,8 @@ namespace kuilt::storage {
 /// anybody hears of it), bound (to a cluster and a history, once the founding record is agreed on).
 /// Wal::create comes before `bind`: a bound directory without a log has lost it.
 ///
-/// Threads: one caller at a time. Layout: `lock`, `identity`, `log/` for the segments, and
-/// `snapshots/`.
+/// Threads: one caller at a time. Layout: `lock`, `identity`, `log/` for the segments,
+/// `snapshots/`, and `joined`, of a server that was not among the founders.
 class DataDirectory {
  public:
   /// Makes the directory if need be, and locks it.
@@ -32,6 +33,13 @@ class DataDirectory {
   [[nodiscard]] std::optional<Identity> identity() const;
   [[nodiscard]] std::string log_path() const;
   [[nodiscard]] std::string snapshots_path() const;
+
+  /// What a server that joined was told of its cluster; nothing, if it was founded with it.
+  /// Errors: io.
+  [[nodiscard]] Result<std::optional<Bytes>> joined() const;
+  /// Keeps that, durably, in place of what was there. Before `bind`: until the log has come,
+  /// nothing else says who the others are. Errors: directory_unwritable, disk_full, io.
+  Status keep_joined(BytesView record);
 
   /// Makes `node` the id of this directory, durably. Pre: it has none; `node` is random.
   Status mint(NodeId node);

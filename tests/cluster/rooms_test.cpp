@@ -354,6 +354,31 @@ TEST(Rooms, ASlowPeerCostsABoundedQueueAndLosesMessagesButNoPresence) {
   EXPECT_EQ(world.present("b", "chess").size(), 52U);
 }
 
+TEST(Rooms, AServerThatIsAddedIsToldOfAllAndOneThatIsRemovedTakesItsMembersWithIt) {
+  RoomWorld world(3);
+  const auto servers = [](const std::vector<std::string>& names) {
+    RoomPeers peers;
+    for (const std::string& name : names) peers.peers.push_back(NodeId::named(name));
+    return peers;
+  };
+  world.join("a", 1, "ada", "chess");
+  world.join("c", 2, "cyd", "chess");
+
+  world.give("a", servers({"b"}));
+  world.run();
+  EXPECT_EQ(world.present("a", "chess"), (std::vector<std::string>{"ada", "cyd"}))
+      << "who moves to another server has not been away";
+  world.pass(RoomOptions{}.grace);
+  EXPECT_EQ(world.present("a", "chess"), (std::vector<std::string>{"ada"}));
+  EXPECT_EQ(world.present("b", "chess"), (std::vector<std::string>{"ada", "cyd"}));
+
+  world.give("a", servers({"b", "c"}));
+  world.kill("c");
+  world.start("c");
+  world.run();
+  EXPECT_EQ(world.present("c", "chess"), (std::vector<std::string>{"ada"}));
+}
+
 TEST(RoomStream, EachFrameIsTakenOnceAndInOrder) {
   RoomInStream in;
   const auto frame = [](std::uint64_t stream, std::uint64_t number) {
