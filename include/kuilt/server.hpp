@@ -37,7 +37,13 @@ struct ServerOptions {
   std::string admin_listen = "127.0.0.1:7402";  ///< Health and metrics. Empty: none.
   /// What clients are told instead of `listen`, "ws://host:port". One for all listeners.
   std::string advertise = {};
-  std::vector<FoundingMember> found = {};       ///< Empty: a new directory founds a cluster of one.
+  /// What the other servers are told instead of `peer_listen`, "host:port": by a server that joins,
+  /// or that founds a cluster of one.
+  std::string peer_advertise = {};
+  std::vector<FoundingMember> found = {};  ///< Empty: a new directory founds a cluster of one.
+  /// A new directory joins the cluster of these servers, "host:port" each, as their peers reach
+  /// them: one that answers is enough. Not with `found`.
+  std::vector<std::string> join = {};
   std::string secret_file = {};                 ///< Needed as soon as there is another server.
   std::vector<std::string> allow_origins = {};  ///< Besides the same origin.
   std::vector<std::string> allow_hosts = {};    ///< Besides loopback names and the own address.
@@ -48,7 +54,8 @@ struct ServerOptions {
   Duration election_timeout_min = std::chrono::milliseconds(300);  ///< Of silence, then it stands.
   Duration election_timeout_max = std::chrono::milliseconds(600);  ///< Drawn in between.
   Duration client_heartbeat_interval = std::chrono::seconds(1);    ///< To each client.
-  Duration founding_timeout = std::chrono::seconds(0);    ///< 0: waits for the others for ever.
+  /// Of founding and joining; 0: waits for the others for ever.
+  Duration founding_timeout = std::chrono::seconds(0);
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  ///< Of one file of the log.
   /// With a state machine: a leader has all servers take a snapshot after so many bytes of log
   /// since the last one, or so many entries, whichever comes first. 0: never for that.
@@ -90,7 +97,9 @@ struct ServerStatus {
   NodeId id;
   ClusterId cluster;
   HistoryId history;
-  std::string role;  ///< "leader", "follower", "candidate", "pre_candidate" or "stopped".
+  /// "leader", "follower", "candidate", "pre_candidate"; "learner": does not vote; "joining": is no
+  /// member yet; "stopped".
+  std::string role;
   Term term;
   std::string leader;  ///< Name; empty if none is known.
   Index commit;
@@ -102,8 +111,36 @@ struct ServerStatus {
   std::string snapshot_failure = {};
   std::size_t clients = 0;
   std::size_t voters = 0;
+  std::size_t members = 0;  ///< Voters and learners.
   std::size_t peers_linked = 0;
   std::string failure;  ///< Why the server stopped by itself; empty while it is sound.
+};
+
+/// One server of the cluster, as its configuration has it.
+struct MemberStatus {
+  std::string name;
+  NodeId id;  ///< Of its data directory; never used again by another.
+  /// "voter"; "learner": has the log, and does not vote; "catching up": a learner that will vote as
+  /// soon as it lacks little; "leaving": votes until the change is through.
+  std::string standing;
+  std::string peer_address;  ///< Where the other servers reach it.
+  std::string client_url;
+  std::optional<std::uint64_t> behind;  ///< Entries that it lacks; known to the leader alone.
+};
+
+/// The members of a cluster, and where a change of them stands.
+struct MembershipStatus {
+  /// "settled"; "catching up": new voters get the log first; "joint": both sets of voters decide;
+  /// "committing": the last step is on its way.
+  std::string stage;
+  std::vector<MemberStatus> members;  ///< By their names.
+};
+
+/// Who is to be what, by names, all at once. A new server joins by itself (ServerOptions::join).
+struct MembershipChange {
+  std::vector<std::string> promote = {};  ///< Learners that are to vote.
+  std::vector<std::string> demote = {};   ///< Voters that are to be learners.
+  std::vector<std::string> remove = {};   ///< Of any standing; for good.
 };
 
 /// Finds the state machine of a voter by its name ("a", "b", ...). Borrowed: it outlives the
@@ -143,14 +180,18 @@ class KUILT_API CommittedStream {
 /// Threads: any; calls are serialized. It runs its own threads (docs/ARCHITECTURE.md, "Threads").
 /// Ownership: move-only; destruction stops and joins everything, without draining. It waits for the
 /// call of a state machine that runs.
-/// Failure: a server whose disk fails, or whose state machine throws in `apply`, stops by itself;
-/// `status().failure` says why.
+/// Failure: a server whose disk fails, whose state machine throws in `apply`, or that is removed
+/// from its cluster, stops by itself; `status().failure` says why.
 class KUILT_API ServerCluster {
  public:
   /// Opens one server on a data directory, recovering what is there. With a founding list it
-  /// returns once the founding record is agreed and durable; that waits for the other servers.
+  /// returns once the founding record is agreed and durable; that waits for the other servers. One
+  /// that joins returns once it is a member, and its directory bound to the cluster; the log comes
+  /// later.
   /// Errors: directory_locked, directory_of_another, directory_unwritable, directory_lost, corrupt,
-  /// unsupported_format, address_in_use, founding_differs, wrong_secret, invalid_argument, io.
+  /// unsupported_format, address_in_use, founding_differs, wrong_secret, invalid_argument, io,
+  /// name_taken and change_refused (it can't join), timed_out, removed (the directory is that of a
+  /// server that was a member, and is none any more).
   static Result<ServerCluster> open(ServerOptions options);
   /// The same, with a state machine, to which the server applies the log from its start. It returns
   /// before that is done: a proposal is answered once this server has applied it.
@@ -213,14 +254,35 @@ class KUILT_API ServerCluster {
   /// The same, by the id of the server.
   Result<std::string> transfer_leadership(NodeId target);
 
+  /// The members, as the server here knows them that leads, or else the first that runs. Empty once
+  /// all of them are stopped.
+  [[nodiscard]] MembershipStatus membership() const;
+
+  /// Changes the members, as the server that leads, which must run in this process. By joint
+  /// consensus: at every moment two majorities agree, or one in which both overlap, so clients go
+  /// on meanwhile. New voters first catch up; the change waits for them, and is given up if one of
+  /// them is silent for 10 s or does not come nearer. Blocks until the change is through, and tells
+  /// `on_progress` of each step, on this thread. A leader that is removed leaves at the end; then
+  /// the others elect.
+  /// Errors, all with effect none unless they say otherwise: no_leader, not_leader (the leader runs
+  /// elsewhere), unknown_server, change_refused (it would leave no voter, or change nothing), busy
+  /// (another change, or a hand-over, is under way), change_given_up (the members are as before,
+  /// new ones learners), timed_out and stopped (effect unknown: the change goes on as long as there
+  /// is a leader).
+  Result<MembershipStatus> change_membership(
+      const MembershipChange& change,
+      const std::function<void(const MembershipStatus&)>& on_progress = {},
+      std::chrono::nanoseconds timeout = std::chrono::minutes(1));
+
   /// Hands over the lead, if a server that runs alone in this process has it; takes no new clients,
   /// tells those it has where to go, and stops: success means that every acknowledged entry is
   /// durable here. Success does not promise that no client saw a torn link.
   Status drain();
 
   /// Waits for SIGTERM or SIGINT, drains, and returns the exit status for `main`: 0 after a clean
-  /// drain, 7 if the disk or the state machine failed. Where NOTIFY_SOCKET is set (systemd's
-  /// Type=notify), the service manager hears that it is ready, who leads, and that it stops.
+  /// drain, 7 if the disk or the state machine failed, 2 if it was removed from its cluster. Where
+  /// NOTIFY_SOCKET is set (systemd's Type=notify), the service manager hears that it is ready, who
+  /// leads, and that it stops.
   int run_until_signal();
 
   ServerCluster(ServerCluster&&) noexcept;

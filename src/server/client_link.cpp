@@ -104,7 +104,7 @@ void ClientLink::on_hello(const wire::Hello& hello) {
   client_ = hello.client;
   number_ = hello.link;
   author_ = hello.name.empty() ? "anonymous" : printable(hello.name);
-  member_ = member_id(facts_.configuration.cluster, author_, hello.secret);
+  member_ = member_id(facts_.cluster, author_, hello.secret);
   seam_->admit();
   owner_.admitted(id_, hello);
   send(welcome());
@@ -125,7 +125,7 @@ std::optional<Error> ClientLink::complaint_about(const wire::Hello& hello) const
                      std::to_string(wire::client_version_min) + " to " +
                      std::to_string(wire::client_version_max));
   }
-  const ClusterId ours = facts_.configuration.cluster;
+  const ClusterId ours = facts_.cluster;
   if (!hello.cluster.is_none() && hello.cluster != ours) {
     return Error(ErrorCode::wrong_cluster, "the client wants cluster " + hello.cluster.text() +
                                                ", this is a server of " + ours.text());
@@ -145,13 +145,13 @@ wire::Welcome ClientLink::welcome() const {
       .features = wire::feature_rooms | wire::feature_reads,
       .server = facts_.node,
       .server_name = facts_.name,
-      .cluster = facts_.configuration.cluster,
-      .history = facts_.configuration.history,
+      .cluster = facts_.cluster,
+      .history = facts_.history,
       .log_id = 0,
       .commit = owner_.commit(),
       .leader = leader.name,
       .leader_url = leader.url,
-      .endpoints = facts_.endpoints,
+      .endpoints = facts_.members->endpoints(),
       .heartbeat_interval = facts_.client_heartbeat_interval,
       .limits = facts_.limits,
       .principal = author_,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,7 @@ struct CoreView {
   std::size_t waiting = 0;
   std::size_t sessions = 0;
   cluster::Counters counters;
+  std::map<NodeId, Index> matches;  ///< Of a leader: how far the logs of the others are its own.
 };
 
 /// Where a turn's duties go. Called on the core thread; none of them may wait.
@@ -38,6 +40,10 @@ struct CoreDuties {
   std::function<void()> applied;  ///< The last Applied was taken in.
   std::function<void(const cluster::Leadership&)> lead;
   std::function<void(const cluster::TransferEnded&)> transferred;
+  /// Others are in force, or committed, than before.
+  std::function<void(raft::SharedConfiguration in_force, raft::SharedConfiguration committed)>
+      members;
+  std::function<void(const cluster::ChangeJudged&)> judged;
 };
 
 /// Runs one machine: drains all inputs per turn, touches no socket and no file.
@@ -54,7 +60,7 @@ class CoreThread {
   /// Once, before the first input matters; inputs that came earlier wait.
   void start(CoreDuties duties);
   void put(cluster::Input input) { inbox_.put(std::move(input)); }
-  /// Decides nothing more from the end of this turn on. Any thread, the core's own excepted.
+  /// Decides nothing more from the end of this turn on. Any thread.
   void halt() { inbox_.close(); }
   /// Takes no more inputs and joins. What was written stays to be synced.
   void stop();
@@ -63,10 +69,13 @@ class CoreThread {
  private:
   void run();
   void carry_out(cluster::Output output);
+  void tell_members();
   void publish_view();
 
   cluster::Machine machine_;
   CoreDuties duties_;
+  raft::SharedConfiguration in_force_;   // As it was told last,
+  raft::SharedConfiguration committed_;  // and this one.
   BlockingMailbox<cluster::Input> inbox_;
   mutable std::mutex view_mutex_;
   CoreView view_;

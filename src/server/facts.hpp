@@ -1,13 +1,12 @@
-// facts.hpp: what all threads of one server know about it, and never changes while it runs.
+// facts.hpp: what all threads of one server know about it, and never changes while it runs; and
+// where what does change is to be asked.
 #pragma once
 
-#include <cstddef>
+#include <memory>
 #include <string>
-#include <vector>
 
-#include "cluster/leader_notice.hpp"
 #include "kuilt/types.hpp"
-#include "raft/configuration.hpp"
+#include "server/members.hpp"
 #include "wire/client_messages.hpp"
 
 namespace kuilt::server {
@@ -16,15 +15,11 @@ struct Facts {
   NodeId node;
   BootId boot;
   std::string name;
-  raft::Configuration configuration;
-  std::vector<std::string> endpoints;  ///< Of all servers, this one first.
+  ClusterId cluster;
+  HistoryId history;
   wire::Limits limits;
   Duration client_heartbeat_interval = std::chrono::seconds(1);
-
-  [[nodiscard]] std::vector<std::string> other_endpoints() const {
-    return endpoints.empty() ? endpoints
-                             : std::vector<std::string>(endpoints.begin() + 1, endpoints.end());
-  }
+  std::shared_ptr<Members> members;  ///< Never null.
 };
 
 using cluster::LeaderView;

@@ -184,7 +184,9 @@ std::string metrics_text(const Node& node) {
               applied->value());
   }
   if (const auto snapshots = node.snapshot_figures()) add_snapshots(out, *snapshots);
-  out.gauge("kuilt_peers_linked", "Links to other servers", node.status().peers_linked);
+  out.gauge("kuilt_peers_linked", "Members that this server has a link with",
+            node.status().peers_linked);
+  out.gauge("kuilt_members", "Members of the cluster, voters and learners", node.status().members);
   out.by_reason("kuilt_peers_refused_total",
                 "Links between servers that one of the two refused, by reason",
                 node.peer_refusals());
@@ -212,6 +214,7 @@ std::string status_json(const Node& node) {
                                       {"snapshot_failure", status.snapshot_failure},
                                       {"clients", status.clients},
                                       {"voters", status.voters},
+                                      {"members", status.members},
                                       {"peers_linked", status.peers_linked},
                                       {"log_bytes", disk ? disk->log_bytes : 0},
                                       {"disk_free_bytes", disk ? disk->free_bytes : 0},

@@ -34,9 +34,7 @@ std::uint64_t random_seed() { return random_session().low(); }
 
 std::vector<NodeId> others(const Facts& facts) {
   std::vector<NodeId> ids;
-  for (const raft::Member& member : facts.configuration.members) {
-    if (member.id != facts.node) ids.push_back(member.id);
-  }
+  for (const PeerTarget& target : facts.members->targets()) ids.push_back(target.id);
   return ids;
 }
 
@@ -66,15 +64,18 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
   start_shards(parts.boots.feed);
   start_applying(parts);
   peers_ = parts.connect_peers([this](PeerEvent event) { on_peer(event); });
+  ready_peers_ = peers_.get();
   core_.start(core_duties());
   start_rooms();
 }
 
 Node::~Node() {
+  facts_.members->close();
   listener_.reset();
   core_.stop();
   own_reads_->stop();
   transfers_.close("server " + facts_.name + " was stopped");
+  changes_.close("server " + facts_.name + " was stopped");
   rooms_.stop();
   apply_.reset();
   snapshots_.reset();
@@ -96,6 +97,7 @@ void Node::on_peer(PeerEvent& event) {
       [&](cluster::FromPeer& said) { core_.put(std::move(said)); },
       [&](cluster::RoomsFromPeer& said) { rooms_.put(std::move(said)); },
       [&](const cluster::RoomsTakenByPeer& taken) { rooms_.put(taken); },
+      [&](const JoinAsked& asked) { on_join(asked); },
   };
   std::visit(on_event, event);
 }
@@ -120,6 +122,13 @@ void Node::look_at_disk() {
 // Rule 12, and the same for a state that nobody may trust: such a server neither leads nor answers;
 // its clients go elsewhere.
 void Node::fail(const Error& error, const std::string& what) {
+  stop_by_itself(error, {.code = ErrorCode::stopped,
+                         .message = what + " of server " + facts_.name + " failed",
+                         .retry_after = {},
+                         .endpoints = {}});
+}
+
+void Node::stop_by_itself(const Error& error, const wire::Goodbye& goodbye) {
   {
     const std::lock_guard lock(failure_mutex_);
     if (!failure_.empty()) return;
@@ -128,12 +137,13 @@ void Node::fail(const Error& error, const std::string& what) {
   failed_ = true;
   core_.halt();
   own_reads_->stop();
-  transfers_.close(what + " of server " + facts_.name + " failed");
+  transfers_.close(goodbye.message);
+  changes_.close(goodbye.message);
+  facts_.members->close();
   for (const auto& shard : shards_) {
-    shard->drain({.code = ErrorCode::stopped,
-                  .message = what + " of server " + facts_.name + " failed",
-                  .retry_after = {},
-                  .endpoints = facts_.other_endpoints()});
+    wire::Goodbye told = goodbye;
+    told.endpoints = facts_.members->other_endpoints();
+    shard->drain(std::move(told));
   }
   on_failed_(error);
 }
@@ -152,8 +162,7 @@ void Node::start_applying(NodeParts& parts) {
 
 Snapshots Node::start_snapshots(NodeParts& parts) {
   if (!snapshot_disk_) return {};
-  const storage::Identity identity{facts_.configuration.cluster, facts_.configuration.history,
-                                   facts_.node};
+  const storage::Identity identity{facts_.cluster, facts_.history, facts_.node};
   Snapshots snapshots{.thread = nullptr, .first_cut = parts.last_cut, .restored = {}, .open = {}};
   if (const auto& newest = parts.found_snapshots.newest) {
     snapshots.restored = newest->header.at;
@@ -188,12 +197,12 @@ void Node::start_rooms() {
 
 void Node::start_shards(const cluster::FeedBoot& boot) {
   cluster::FeedOptions feed_options;
-  feed_options.endpoints = facts_.other_endpoints();
   const std::size_t count = shard_count(options_);
   for (std::size_t number = 0; number < count; ++number) {
     shards_.push_back(std::make_unique<Shard>(ShardOptions{.number = number}, facts_, feed_options,
                                               boot, registry_, shard_events(number)));
   }
+  serve_as_a_member_or_not();
 }
 
 ShardEvents Node::shard_events(std::size_t number) {
@@ -247,7 +256,15 @@ CoreDuties Node::core_duties() {
       .lead = [this](const cluster::Leadership& leadership) { on_leadership(leadership); },
       .transferred =
           [this](const cluster::TransferEnded& ended) {
-            transfers_.end(ended.number, told_of(ended.how, facts_.name, facts_.configuration));
+            transfers_.end(ended.number, told_of(ended.how, facts_.name, *facts_.members->now()));
+          },
+      .members =
+          [this](raft::SharedConfiguration in_force, raft::SharedConfiguration committed) {
+            on_members(std::move(in_force), std::move(committed));
+          },
+      .judged =
+          [this](const cluster::ChangeJudged& judged) {
+            changes_.end(judged.number, told_of(judged.refusal, facts_.name));
           },
   };
 }
@@ -285,10 +302,8 @@ OwnReads::Asked Node::read_barrier() {
 }
 
 void Node::on_leadership(const cluster::Leadership& leadership) {
-  LeaderView view;
-  const raft::Member* member =
-      leadership.leader ? facts_.configuration.find(*leadership.leader) : nullptr;
-  if (member != nullptr) view = {member->name, member->client_url};
+  leadership_ = leadership;
+  const LeaderView view = facts_.members->leader_view(leadership.leader);
   for (const auto& shard : shards_) shard->led_by(view);
 }
 
@@ -332,8 +347,10 @@ std::optional<std::string> Node::hand_over(Duration patience) {
   constexpr auto rest = std::chrono::milliseconds(10);
   draining_ = true;
   const Instant deadline = now() + patience;
-  const auto voters = std::ranges::count_if(facts_.configuration.members, &raft::Member::voter);
-  while (voters > 1 && core_.view().role == raft::Role::leader && now() < deadline) {
+  const auto has_successor = [this] {
+    return std::ranges::count_if(facts_.members->now()->members, &raft::Member::voter) > 1;
+  };
+  while (has_successor() && core_.view().role == raft::Role::leader && now() < deadline) {
     const auto begin = [this](TransferDone done) { transfer_leadership({}, std::move(done)); };
     const auto leader = await_transfer(begin, deadline - now());
     if (leader) return *leader;
@@ -353,7 +370,7 @@ void Node::drain(Duration patience) {
     shard->drain({.code = ErrorCode::draining,
                   .message = "server " + facts_.name + " is shutting down",
                   .retry_after = {},
-                  .endpoints = facts_.other_endpoints()});
+                  .endpoints = facts_.members->other_endpoints()});
   }
   const Instant deadline = now() + patience;
   while (listener_ && listener_->links() > 0 && now() < deadline) {
@@ -387,7 +404,10 @@ ShardFigures Node::shard_figures() const {
   return sum;
 }
 
-bool Node::is_ready() const { return !draining_ && core_view().leader.has_value(); }
+bool Node::is_ready() const {
+  return !draining_ && facts_.members->standing() == Standing::member &&
+         core_view().leader.has_value();
+}
 
 // One that has stopped by itself hears of no election any more: what it knew last is no news.
 CoreView Node::core_view() const {
@@ -406,22 +426,28 @@ std::optional<Index> Node::applied() const {
   return apply_ ? std::optional(apply_->applied()) : std::nullopt;
 }
 
+std::string Node::role_text(const CoreView& view) const {
+  const Members::View seen = facts_.members->view();
+  if (seen.standing == Standing::joining) return "joining";
+  const bool votes = seen.in_force->votes(facts_.node);
+  return votes || view.role == raft::Role::leader ? std::string(raft::name_of(view.role))
+                                                  : "learner";
+}
+
 ServerStatus Node::status() const {
   const CoreView view = core_view();
-  const raft::Member* leader = view.leader ? facts_.configuration.find(*view.leader) : nullptr;
-  const auto voters =
-      std::count_if(facts_.configuration.members.begin(), facts_.configuration.members.end(),
-                    [](const raft::Member& member) { return member.voter; });
+  const raft::SharedConfiguration now = facts_.members->now();
+  const auto voters = std::ranges::count_if(now->members, &raft::Member::voter);
   const SnapshotFigures snapshots = snapshot_figures().value_or(SnapshotFigures{});
   const std::lock_guard lock(failure_mutex_);
   return {
       .name = facts_.name,
       .id = facts_.node,
-      .cluster = facts_.configuration.cluster,
-      .history = facts_.configuration.history,
-      .role = failure_.empty() ? std::string(raft::name_of(view.role)) : "stopped",
+      .cluster = facts_.cluster,
+      .history = facts_.history,
+      .role = failure_.empty() ? role_text(view) : "stopped",
       .term = view.term,
-      .leader = leader != nullptr ? leader->name : "",
+      .leader = facts_.members->leader_view(view.leader).name,
       .commit = view.commit,
       .last = view.last.index,
       .durable = view.durable,
@@ -430,6 +456,7 @@ ServerStatus Node::status() const {
       .snapshot_failure = snapshots.failure,
       .clients = shard_figures().clients,
       .voters = static_cast<std::size_t>(voters),
+      .members = now->members.size(),
       .peers_linked = peers_->linked(),
       .failure = failure_,
   };

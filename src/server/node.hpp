@@ -13,6 +13,7 @@
 #include "cluster/boot.hpp"
 #include "kuilt/server.hpp"
 #include "server/apply_thread.hpp"
+#include "server/changes.hpp"
 #include "server/committed_log.hpp"
 #include "server/core_thread.hpp"
 #include "server/disk_usage.hpp"
@@ -64,6 +65,13 @@ class Node {
   /// Hands over the lead, to `target` or to the voter that is best suited. `done` is called on
   /// another thread, or on this one if nothing can come of it.
   void transfer_leadership(std::optional<NodeId> target, TransferDone done);
+  /// Orders a change of the members, which is judged if this server leads. How it goes on is in
+  /// `members()`. `judged` hears whether it begins, on another thread.
+  /// Errors: unknown_server, change_refused.
+  Result<ChangeBegun> begin_change(const MembershipChange& change,
+                                   std::function<void(const Status&)> judged = {});
+  [[nodiscard]] MembershipStatus membership() const;
+  [[nodiscard]] const Members& members() const { return *facts_.members; }
   /// Is no longer ready; if this server leads, hands over, within `patience`. Returns who leads
   /// now, unless the lead stays here, or never was.
   std::optional<std::string> hand_over(Duration patience);
@@ -89,7 +97,7 @@ class Node {
   [[nodiscard]] std::map<std::string, std::uint64_t> peer_refusals() const {
     return peers_->refusals();
   }
-  /// Has a leader, is not draining, and has not stopped by itself.
+  /// Is a member, has a leader, is not draining, and has not stopped by itself.
   [[nodiscard]] bool is_ready() const;
   /// Nothing, if it takes none.
   [[nodiscard]] std::optional<SnapshotFigures> snapshot_figures() const;
@@ -99,9 +107,14 @@ class Node {
 
  private:
   void on_peer(PeerEvent& event);
+  void on_join(const JoinAsked& asked);
+  void on_members(raft::SharedConfiguration in_force, raft::SharedConfiguration committed);
+  void serve_as_a_member_or_not();
+  void leave();
   void on_written(Result<raft::WriteSeq> written);
   void look_at_disk();
   void fail(const Error& error, const std::string& what);
+  void stop_by_itself(const Error& error, const wire::Goodbye& goodbye);
   void start_applying(NodeParts& parts);
   [[nodiscard]] Snapshots start_snapshots(NodeParts& parts);
   void start_shards(const cluster::FeedBoot& boot);
@@ -111,6 +124,7 @@ class Node {
   void answer(std::vector<cluster::Answered> answers);
   void answer(std::vector<cluster::BarrierAnswered> barriers);
   void on_leadership(const cluster::Leadership& leadership);
+  [[nodiscard]] std::string role_text(const CoreView& view) const;
 
   const ServerOptions options_;
   Facts facts_;
@@ -124,9 +138,11 @@ class Node {
   mutable std::mutex failure_mutex_;
   std::string failure_;
   Transfers transfers_;
+  PendingOrders<Done> changes_;
   LinkRegistry registry_;
   const std::shared_ptr<OwnReads> own_reads_ = std::make_shared<OwnReads>();
   CoreThread core_;
+  cluster::Leadership leadership_;  // Of the core thread, once that runs.
   RoomsThread rooms_;
   DiskWatch disk_watch_;      // Of the log thread.
   Instant disk_looked_at_{};  // The same.
@@ -134,6 +150,7 @@ class Node {
   ReadThread reads_;
   std::shared_ptr<CommittedLog> committed_;
   std::unique_ptr<PeerTransport> peers_;
+  std::atomic<PeerTransport*> ready_peers_ = nullptr;  // The same, once any thread may use it.
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<SnapshotThread> snapshots_;  // Null if it takes none.
   std::unique_ptr<ApplyThread> apply_;         // Null without a state machine.

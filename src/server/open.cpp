@@ -10,6 +10,7 @@
 
 #include "server/client_link.hpp"
 #include "server/founders.hpp"
+#include "server/joiners.hpp"
 #include "server/peer_links.hpp"
 #include "server/recovered_snapshots.hpp"
 #include "storage/memory_disk.hpp"
@@ -99,11 +100,50 @@ Status write_founding(storage::Disk& disk, const storage::WalOptions& options,
   return Done{};
 }
 
+/// A cluster that goes on already: its log comes from the others, from the first entry on. Until
+/// then the record says who they are.
+Status write_joined(storage::DataDirectory& directory, storage::Disk& disk,
+                    const storage::WalOptions& options, const storage::Identity& identity,
+                    const raft::Configuration& record) {
+  const Bytes bytes = wire::encode_configuration_record(record);
+  if (Status status = directory.keep_joined(bytes); !status) return status;
+  auto wal = storage::Wal::create(disk, options, identity, {}, Rng(random_session().low()));
+  return wal ? Status(Done{}) : Status(std::move(wal).error());
+}
+
+/// The ids of a cluster are digests of the record that it was founded with. Any other record is one
+/// of later members, and no log begins with it.
+bool is_founding_record(const raft::Configuration& record) {
+  const raft::Configuration founded = founding_record(record.members, record.parameters);
+  return founded.cluster == record.cluster && founded.history == record.history;
+}
+
+/// Makes the directory one of that cluster. Last of all it is bound: a start that is killed before
+/// begins anew.
+Status enter(storage::DataDirectory& directory, storage::Disk& disk,
+             const storage::WalOptions& options, const raft::Configuration& record) {
+  const storage::Identity identity{record.cluster, record.history, *directory.node()};
+  Status status = is_founding_record(record)
+                      ? write_founding(disk, options, identity, record)
+                      : write_joined(directory, disk, options, identity, record);
+  return status ? directory.bind(record.cluster, record.history) : status;
+}
+
+// What all configurations of a cluster have in common.
+raft::SharedConfiguration without_members(raft::Configuration configuration) {
+  configuration.members.clear();
+  configuration.outgoing.clear();
+  configuration.wanted.clear();
+  return std::make_shared<const raft::Configuration>(std::move(configuration));
+}
+
 struct Recovery {
   std::unique_ptr<storage::Wal> wal;
   cluster::BootBuilder::Boots boots;
   FoundSnapshots snapshots;
   Index last_cut;
+  raft::SharedConfiguration in_force = nullptr;
+  bool was_member = false;  ///< A committed configuration named this server.
 };
 
 /// The folder of a server that takes snapshots; null for others. It does without, if that must be.
@@ -120,10 +160,11 @@ std::shared_ptr<storage::Disk> open_snapshots(const storage::DataDirectory* dire
 /// Reads all snapshots and then the log, which tells whether they are its own.
 Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options,
                          const storage::Identity& identity, BootId boot,
-                         storage::Disk* snapshot_disk, const NodeEvents& events) {
+                         storage::Disk* snapshot_disk, const NodeEvents& events,
+                         const raft::SharedConfiguration& told = nullptr) {
   RecoveredSnapshots snapshots(snapshot_disk, identity, events.on_news);
-  cluster::BootBuilder builder(Position{}, cluster::FeedOptions{}.checkpoint_interval, nullptr,
-                               snapshots.candidates());
+  cluster::BootBuilder builder(Position{}, cluster::FeedOptions{}.checkpoint_interval,
+                               told ? without_members(*told) : nullptr, snapshots.candidates());
   auto opened = storage::Wal::open(disk, options, identity, Rng(random_session().low()),
                                    [&builder](const raft::Entry& entry, bool committed) {
                                      return builder.take(entry, committed);
@@ -135,6 +176,7 @@ Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options
                                                      .restored = builder.restored(),
                                                      .complaints = builder.complaints()});
   if (!found_snapshots) return std::move(found_snapshots).error().within("recover the log");
+  const bool was_member = builder.has_named(identity.node);
   auto boots = std::move(builder).finish({.self = identity.node,
                                           .boot = boot,
                                           .hard = found.hard,
@@ -143,14 +185,35 @@ Result<Recovery> recover(storage::Disk& disk, const storage::WalOptions& options
                                           .tail = std::move(found.tail),
                                           .commit = found.commit});
   if (!boots) return std::move(boots).error().within("recover the log");
-  // Nothing changes the members of a cluster of real servers yet.
-  if (boots->machine.raft.configuration->find(identity.node) == nullptr) {
-    return Error(ErrorCode::corrupt, Effect::none,
-                 "the log has no configuration that names node " + identity.node.text())
-        .within("recover the log");
-  }
   const Index last_cut = boots->machine.cuts.last_cut();
-  return Recovery{std::move(opened->wal), *std::move(boots), *std::move(found_snapshots), last_cut};
+  Recovery recovery{std::move(opened->wal), *std::move(boots), *std::move(found_snapshots),
+                    last_cut};
+  recovery.in_force = recovery.boots.machine.raft.configuration;
+  for (const raft::Entry& entry : recovery.boots.machine.raft.tail) {
+    const bool is_later = entry.at.index > recovery.boots.machine.raft.commit;
+    if (is_later && entry.configuration) recovery.in_force = entry.configuration;
+  }
+  recovery.was_member = was_member;
+  return recovery;
+}
+
+/// Whoever is not a member yet has been told by those who are; nobody else may be without a place.
+Status complaint_about(const Recovery& recovery, const storage::Identity& identity,
+                       const raft::SharedConfiguration& told) {
+  const raft::Configuration& committed = *recovery.boots.machine.raft.configuration;
+  if (committed.find(identity.node) != nullptr ||
+      recovery.in_force->find(identity.node) != nullptr) {
+    return Done{};
+  }
+  if (recovery.was_member) {
+    return Error(ErrorCode::removed, Effect::none,
+                 "this server, node " + identity.node.text() + ", was removed from cluster " +
+                     identity.cluster.text() + ", as its log says");
+  }
+  if (told) return Done{};
+  return Error(ErrorCode::corrupt, Effect::none,
+               "the log has no configuration that names node " + identity.node.text())
+      .within("recover the log");
 }
 
 wire::Limits limits_of(const raft::Parameters& parameters) {
@@ -161,36 +224,44 @@ wire::Limits limits_of(const raft::Parameters& parameters) {
           .session_window = parameters.session_window};
 }
 
-Facts facts_of(const ServerOptions& options, const raft::Configuration& record, NodeId self,
-               BootId boot) {
-  Facts facts{.node = self,
-              .boot = boot,
-              .name = record.find(self)->name,
-              .configuration = record,
-              .endpoints = {},
-              .limits = limits_of(record.parameters),
-              .client_heartbeat_interval = options.client_heartbeat_interval};
-  facts.endpoints.push_back(url_of(options));
-  for (const raft::Member& member : record.members) {
-    if (member.id != self) facts.endpoints.push_back(member.client_url);
-  }
-  return facts;
+Facts facts_of(const ServerOptions& options, const Recovery& recovery,
+               const storage::Identity& identity, BootId boot, Members::Start start) {
+  start.self = identity.node;
+  start.committed = recovery.boots.machine.raft.configuration;
+  start.in_force = recovery.in_force;
+  start.was_member = recovery.was_member;
+  start.own_url = url_of(options);
+  auto members = std::make_shared<Members>(std::move(start));
+  const auto self = members->find(identity.node);
+  return {.node = identity.node,
+          .boot = boot,
+          .name = self ? self->name : options.name,
+          .cluster = identity.cluster,
+          .history = identity.history,
+          .limits = limits_of(recovery.in_force->parameters),
+          .client_heartbeat_interval = options.client_heartbeat_interval,
+          .members = std::move(members)};
 }
 
-/// Once founded: members are linked, and a server that is still founding is told the record.
+/// Once founded: whoever belongs to the cluster is linked, a member or not, for the proof of
+/// belonging is all that counts (rule 6). A server that is still founding is told the record, one
+/// that joins is heard.
 PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks>& links,
                              const ToNode& to_node, const NodeEvents& events) {
   const auto strangers = std::make_shared<std::set<NodeId>>();
   const std::weak_ptr<PeerLinks> weak = links;
-  const raft::Configuration record = facts.configuration;
+  const auto from_stranger = [=, members = facts.members](NodeId from, wire::PeerMessage& message) {
+    if (auto* request = std::get_if<wire::JoinRequest>(&message)) {
+      to_node(JoinAsked{from, std::move(*request)});
+    } else if (std::holds_alternative<wire::FoundingOffer>(message)) {
+      const Bytes record = wire::encode_configuration_record(*members->view().committed);
+      if (const auto alive = weak.lock()) alive->send(from, wire::FoundingHold{record, true});
+    }
+  };
   return {
       .on_up = [=](const wire::PeerHello& hello) -> Status {
         if (hello.cluster.is_none()) {
           strangers->insert(hello.node);
-        } else if (record.find(hello.node) == nullptr) {
-          return Error(ErrorCode::unknown_node, "node " + hello.node.text() + " (" + hello.name +
-                                                    ") is not a member of cluster " +
-                                                    record.cluster.text());
         } else {
           to_node(cluster::PeerUp{hello.node});
         }
@@ -202,12 +273,8 @@ PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks
           },
       .on_message =
           [=](NodeId from, wire::PeerMessage message) {
-            if (!strangers->contains(from)) {
-              if (auto event = for_node(from, std::move(message))) to_node(*std::move(event));
-            } else if (std::holds_alternative<wire::FoundingOffer>(message)) {
-              const wire::FoundingHold hold{wire::encode_configuration_record(record), true};
-              if (const auto alive = weak.lock()) alive->send(from, hold);
-            }
+            if (strangers->contains(from)) return from_stranger(from, message);
+            if (auto event = for_node(from, std::move(message))) to_node(*std::move(event));
           },
       .on_refused = [news = events.on_news](
                         const std::string& peer,
@@ -215,13 +282,22 @@ PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks
   };
 }
 
-/// A cluster of one; or the record that all founding servers agree on.
-Result<raft::Configuration> found(const ServerOptions& options, NodeId self,
-                                  const std::shared_ptr<PeerLinks>& links, BootId boot,
-                                  const NodeEvents& events) {
+std::string peer_url_of(const ServerOptions& options) {
+  return options.peer_advertise.empty() ? options.peer_listen : options.peer_advertise;
+}
+
+/// A cluster of one; or the record that all founding servers agree on; or who the members are of
+/// the one that this server joins.
+Result<raft::Configuration> found_or_join(const ServerOptions& options, NodeId self,
+                                          const std::shared_ptr<PeerLinks>& links, BootId boot,
+                                          const NodeEvents& events) {
   const std::string url = url_of(options);
   if (options.found.size() > 1) return found_together(options, self, boot, url, *links, events);
-  std::vector<raft::Member> alone = {{self, options.name, options.peer_listen, url, true}};
+  if (!options.join.empty()) {
+    const wire::JoinRequest request{options.name, peer_url_of(options), url};
+    return join(options, self, boot, request, *links, events);
+  }
+  std::vector<raft::Member> alone = {{self, options.name, peer_url_of(options), url, true}};
   return founding_record(std::move(alone), {});
 }
 
@@ -321,15 +397,62 @@ std::function<std::unique_ptr<PeerTransport>(ToNode)> peers_over(
     const std::shared_ptr<PeerLinks>& links, const Facts& facts, const NodeEvents& events) {
   return [links, facts, events](const ToNode& to_node) -> std::unique_ptr<PeerTransport> {
     if (!links) return std::make_unique<NoPeers>();
-    std::vector<PeerTarget> targets;
-    for (const raft::Member& member : facts.configuration.members) {
-      if (member.id != facts.node) targets.push_back({member.name, member.peer_url});
-    }
-    const PeerIdentity identity{facts.node, facts.boot, facts.name, facts.configuration.cluster,
-                                facts.configuration.history};
-    links->be(identity, member_events(facts, links, to_node, events), std::move(targets));
+    const PeerIdentity identity{facts.node, facts.boot, facts.name, facts.cluster, facts.history};
+    links->be(identity, member_events(facts, links, to_node, events), facts.members->targets());
     return std::make_unique<WebSocketPeers>(links);
   };
+}
+
+/// What is there once the directory is bound.
+struct BoundParts {
+  std::shared_ptr<storage::DataDirectory> directory;
+  std::shared_ptr<storage::Disk> disk;
+  std::shared_ptr<PeerLinks> links;  ///< Null without a secret.
+  BootId boot;
+};
+
+Result<raft::SharedConfiguration> told_to(const storage::DataDirectory& directory) {
+  auto bytes = directory.joined();
+  if (!bytes) return std::move(bytes).error();
+  if (!*bytes) return raft::SharedConfiguration();
+  auto record = wire::decode_configuration_record(**bytes);
+  if (!record) {
+    return Error(ErrorCode::corrupt, Effect::none,
+                 "the file \"joined\" of the data directory is not what a server wrote: " +
+                     record.error().message());
+  }
+  return std::make_shared<const raft::Configuration>(*std::move(record));
+}
+
+/// A server whose directory is bound, be it founded, joined or neither for a long time.
+Result<std::unique_ptr<Node>> open_member(ServerOptions options, StateMachine* state_machine,
+                                          const NodeEvents& events, BoundParts parts) {
+  const storage::Identity identity = *parts.directory->identity();
+  auto told = told_to(*parts.directory);
+  if (!told) return std::move(told).error();
+  auto snapshot_disk = open_snapshots(parts.directory.get(), state_machine, events);
+  auto recovery = recover(*parts.disk, wal_options(options), identity, parts.boot,
+                          snapshot_disk.get(), events, *told);
+  if (!recovery) return std::move(recovery).error();
+  if (Status status = complaint_about(*recovery, identity, *told); !status) {
+    return std::move(status).error();
+  }
+  Members::Start start;
+  start.told = *told;
+  Facts facts = facts_of(options, *recovery, identity, parts.boot, std::move(start));
+  if (!facts.members->targets().empty() && !parts.links) {
+    return Error(ErrorCode::invalid_argument,
+                 "cluster " + facts.cluster.text() + " has " +
+                     std::to_string(facts.members->targets().size() + 1) +
+                     " servers, which prove themselves to each other: give --secret-file FILE");
+  }
+  auto connect = peers_over(parts.links, facts, events);
+  return std::make_unique<Node>(
+      NodeParts{std::move(options), std::move(facts), std::move(parts.directory),
+                std::move(parts.disk), std::move(recovery->wal), std::move(recovery->boots),
+                state_machine, std::move(snapshot_disk), std::move(recovery->snapshots),
+                recovery->last_cut, events.on_news, std::move(connect)},
+      events.on_failed);
 }
 
 }  // namespace
@@ -366,39 +489,20 @@ Result<std::unique_ptr<Node>> open_node(ServerOptions options, StateMachine* sta
   }
 
   std::shared_ptr<PeerLinks> links;
-  const bool has_peers = options.found.size() > 1 || !options.secret_file.empty();
-  if (has_peers) {
+  if (!options.secret_file.empty()) {
     auto made = make_links(options, self, boot, events);
     if (!made) return std::move(made).error();
     links = *std::move(made);
   }
   if (!directory->identity()) {
-    auto record = found(options, self, links, boot, events);
-    if (!record) return std::move(record).error().within("found the cluster");
-    const storage::Identity identity{record->cluster, record->history, self};
-    Status status = write_founding(**disk, wal_options(options), identity, *record);
-    if (status) status = directory->bind(record->cluster, record->history);
-    if (!status) return std::move(status).error().within("write the founding record");
+    const char* what = options.join.empty() ? "found the cluster" : "join the cluster";
+    auto record = found_or_join(options, self, links, boot, events);
+    if (!record) return std::move(record).error().within(what);
+    Status status = enter(*directory, **disk, wal_options(options), *record);
+    if (!status) return std::move(status).error().within(what);
   }
-  auto snapshot_disk = open_snapshots(directory.get(), state_machine, events);
-  auto recovery = recover(**disk, wal_options(options), *directory->identity(), boot,
-                          snapshot_disk.get(), events);
-  if (!recovery) return std::move(recovery).error();
-  const raft::Configuration& record = *recovery->boots.machine.raft.configuration;
-  if (record.members.size() > 1 && !links) {
-    return Error(ErrorCode::invalid_argument,
-                 "cluster " + record.cluster.text() + " has " +
-                     std::to_string(record.members.size()) +
-                     " servers, which prove themselves to each other: give --secret-file FILE");
-  }
-  Facts facts = facts_of(options, record, self, boot);
-  auto connect = peers_over(record.members.size() > 1 ? links : nullptr, facts, events);
-  return std::make_unique<Node>(
-      NodeParts{std::move(options), std::move(facts), directory, *std::move(disk),
-                std::move(recovery->wal), std::move(recovery->boots), state_machine,
-                std::move(snapshot_disk), std::move(recovery->snapshots), recovery->last_cut,
-                events.on_news, std::move(connect)},
-      events.on_failed);
+  return open_member(std::move(options), state_machine, events,
+                     {directory, *std::move(disk), std::move(links), boot});
 }
 
 Result<MeshPlan> plan_mesh(const std::vector<ServerOptions>& voters) {
@@ -424,10 +528,9 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPl
                                              const std::shared_ptr<InProcessMesh>& mesh,
                                              StateMachine* state_machine,
                                              const NodeEvents& events) {
-  raft::Configuration live = plan.record;
-  for (raft::Member& member : live.members) member.client_url = plan.client_urls.at(member.name);
-  const NodeId self = std::ranges::find(live.members, options.name, &raft::Member::name)->id;
-  const storage::Identity identity{live.cluster, live.history, self};
+  const raft::Configuration& record = plan.record;
+  const NodeId self = std::ranges::find(record.members, options.name, &raft::Member::name)->id;
+  const storage::Identity identity{record.cluster, record.history, self};
   std::shared_ptr<storage::DataDirectory> directory;
   std::shared_ptr<storage::Disk> disk = std::make_shared<SharedMemoryDisk>();
   if (!options.data.empty()) {
@@ -440,6 +543,11 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPl
     disk = *std::move(posix);
   }
   if (!directory || !directory->identity()) {
+    if (!is_founding_record(record)) {
+      return Error(ErrorCode::directory_lost, "voter " + options.name +
+                                                  " has a new directory, and the cluster's members "
+                                                  "have changed since it was founded");
+    }
     Status status = write_founding(*disk, wal_options(options), identity, plan.record);
     if (status && directory) status = directory->bind(identity.cluster, identity.history);
     if (!status) return std::move(status).error().within("write the founding record");
@@ -448,7 +556,12 @@ Result<std::unique_ptr<Node>> open_mesh_node(ServerOptions options, const MeshPl
   auto snapshot_disk = open_snapshots(directory.get(), state_machine, events);
   auto recovery = recover(*disk, wal_options(options), identity, boot, snapshot_disk.get(), events);
   if (!recovery) return std::move(recovery).error();
-  Facts facts = facts_of(options, live, self, boot);
+  if (Status status = complaint_about(*recovery, identity, nullptr); !status) {
+    return std::move(status).error();
+  }
+  Members::Start start;
+  start.client_urls = plan.client_urls;
+  Facts facts = facts_of(options, *recovery, identity, boot, std::move(start));
   const auto connect = [mesh, self](ToNode to_node) {
     return mesh->join(self, std::move(to_node));
   };

@@ -6,6 +6,7 @@
 
 #include "kuilt/detail/overloaded.hpp"
 #include "server/client_link.hpp"
+#include "server/clock.hpp"
 
 namespace kuilt::server {
 
@@ -18,13 +19,23 @@ constexpr std::uint16_t close_policy = 1008;
 // What the windows of core and forwards can put on the way to one peer, with room to spare.
 constexpr std::size_t outbox_bytes_max = std::size_t{64} << 20;
 
+std::string key_of(const PeerTarget& target) {
+  return target.id.is_none() ? target.name + " at " + target.address : target.id.text();
+}
+
 }  // namespace
 
 /// One WebSocket to another server: greeting, proof, then messages.
 class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
  public:
-  Link(PeerLinks& owner, std::shared_ptr<transport::Seam> seam, std::string dialed)
-      : owner_(owner), epoch_(owner.epoch_), seam_(std::move(seam)), dialed_(std::move(dialed)) {}
+  /// `dialed`: the key of the target, and whom we expect there.
+  Link(PeerLinks& owner, std::shared_ptr<transport::Seam> seam, std::string dialed,
+       PeerTarget target)
+      : owner_(owner),
+        epoch_(owner.epoch_),
+        seam_(std::move(seam)),
+        dialed_(std::move(dialed)),
+        target_(std::move(target)) {}
 
   void start() {
     // The owner keeps this link until `over`, so the events need not (that would be a circle).
@@ -65,7 +76,9 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
     if (!message) return refuse(message.error());
     if (const auto* goodbye = std::get_if<wire::PeerGoodbye>(&*message)) {
       note_refusal(goodbye->code);
-      owner_.refused(peer_ ? peer_->name : dialed_,
+      owner_.refused(peer_                  ? peer_->name
+                     : target_.name.empty() ? target_.address
+                                            : target_.name,
                      Error(goodbye->code, "the other server says: " + goodbye->message));
       return seam_->abort();
     }
@@ -85,6 +98,13 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
     auto proof = initiator_->on_hello(*hello);
     if (!proof) return std::move(proof).error();
     peer_ = *hello;
+    // A server that has no cluster yet may well sit where another one was.
+    const bool is_another = !target_.id.is_none() && hello->node != target_.id;
+    if (is_another && !hello->cluster.is_none()) {
+      return Error(ErrorCode::unknown_node, "node " + hello->node.text() + " answers at " +
+                                                target_.address + ", where server " + target_.name +
+                                                " was, node " + target_.id.text());
+    }
     send(*proof);
     return be_proven();
   }
@@ -116,7 +136,8 @@ class PeerLinks::Link : public std::enable_shared_from_this<PeerLinks::Link> {
   PeerLinks& owner_;
   const std::uint64_t epoch_;  // Of the identity that it greeted with.
   std::shared_ptr<transport::Seam> seam_;
-  const std::string dialed_;  // Name of the target; empty if the other side dialed.
+  const std::string dialed_;  // Key of the target; empty if the other side dialed.
+  const PeerTarget target_;
   std::optional<PeerInitiator> initiator_;
   std::optional<PeerAcceptor> acceptor_;
   std::optional<wire::PeerHello> peer_;
@@ -175,6 +196,10 @@ void PeerLinks::be(PeerIdentity identity, PeerLinkEvents events, std::vector<Pee
   mailbox_->put(Change{std::move(identity), std::move(events), std::move(targets)});
 }
 
+void PeerLinks::follow(std::vector<PeerTarget> targets) {
+  mailbox_->put(Follow{std::move(targets)});
+}
+
 void PeerLinks::send(NodeId to, wire::PeerMessage message) {
   std::vector<cluster::PeerSend> one;
   one.push_back({to, std::move(message)});
@@ -194,6 +219,7 @@ void PeerLinks::on_orders(std::vector<Order> orders) {
         }
       },
       [&](Change& wanted) { change(std::move(wanted)); },
+      [&](const Follow& wanted) { follow(wanted.targets, now()); },
   };
   for (Order& order : orders) std::visit(on_order, order);
 }
@@ -203,56 +229,94 @@ void PeerLinks::change(Change change) {
   identity_ = std::move(change.identity);
   events_ = std::move(change.events);
   up_.clear();
-  linked_ = 0;
   for (const auto& [raw, link] : std::map(links_)) link->abort();
   dialings_.clear();
-  for (PeerTarget& target : change.targets) {
-    if (target.name <= identity_.name) continue;  // It dials us.
-    const std::string name = target.name;
-    dialings_[name] = Dialing{.target = std::move(target),
-                              .timer = std::make_unique<net::steady_timer>(loop_),
-                              .backoff = options_.redial_min,
-                              .busy = false};
-    dial_soon(name, Duration{});
-  }
+  follow(change.targets, now());
 }
 
-void PeerLinks::dial_soon(const std::string& name, Duration after) {
-  Dialing& dialing = dialings_.at(name);
+void PeerLinks::follow(const std::vector<PeerTarget>& targets, Instant at) {
+  knows_ids_ = std::ranges::none_of(targets, [](const auto& one) { return one.id.is_none(); });
+  for (auto& [key, dialing] : dialings_) {
+    if (!dialing.left) dialing.left = at;
+  }
+  for (const PeerTarget& target : targets) {
+    if (target.id.is_none() && waits_to_be_dialed(target)) continue;
+    const std::string key = key_of(target);
+    const auto known = dialings_.find(key);
+    if (known != dialings_.end()) {
+      known->second.left.reset();
+      known->second.target = target;
+      continue;
+    }
+    dialings_[key] = Dialing{.target = target,
+                             .timer = std::make_unique<net::steady_timer>(loop_),
+                             .backoff = options_.redial_min,
+                             .busy = false};
+    dial_soon(key, first_wait(target));
+  }
+  count_links();
+}
+
+// Of two servers the one whose name sorts first dials.
+bool PeerLinks::waits_to_be_dialed(const PeerTarget& target) const {
+  return !target.name.empty() && target.name <= identity_.name;
+}
+
+Duration PeerLinks::first_wait(const PeerTarget& target) const {
+  return waits_to_be_dialed(target) ? options_.dial_patience : Duration{};
+}
+
+void PeerLinks::count_links() {
+  if (!knows_ids_) {
+    linked_ = up_.size();
+    return;
+  }
+  std::size_t linked = 0;
+  for (const auto& [key, dialing] : dialings_) {
+    if (!dialing.left) linked += up_.count(dialing.target.id);
+  }
+  linked_ = linked;
+}
+
+void PeerLinks::dial_soon(const std::string& key, Duration after) {
+  Dialing& dialing = dialings_.at(key);
   dialing.busy = false;
   dialing.timer->expires_after(after);
-  dialing.timer->async_wait([this, name](const boost::system::error_code& error) {
-    if (!error) dial(name);
+  dialing.timer->async_wait([this, key](const boost::system::error_code& error) {
+    if (!error) dial(key);
   });
 }
 
-void PeerLinks::dial(const std::string& name) {
-  const auto found = dialings_.find(name);
+void PeerLinks::dial(const std::string& key) {
+  const auto found = dialings_.find(key);
   if (found == dialings_.end() || found->second.busy) return;
   Dialing& dialing = found->second;
+  if (dialing.left && now() - *dialing.left > options_.farewell) {
+    dialings_.erase(found);
+    return;
+  }
+  if (up_.contains(dialing.target.id)) return;  // It was faster; the end of its link comes here.
   dialing.busy = true;
   transport::SeamLimits limits;
   limits.frame_bytes_max = options_.frame_bytes_max;
   limits.outbox_bytes_max = outbox_bytes_max;
   limits.ping_interval = options_.ping_interval;
-  const auto on_done = [this, name, epoch = epoch_](Result<std::shared_ptr<transport::Seam>> seam) {
+  const auto on_done = [this, key, epoch = epoch_](Result<std::shared_ptr<transport::Seam>> seam) {
     if (epoch != epoch_) {
       if (seam) (*seam)->abort();
       return;
     }
-    if (seam) return adopt(*seam, name);
-    Dialing& again = dialings_.at(name);
-    again.backoff = std::min(again.backoff * 2, options_.redial_max);
-    const auto spread = static_cast<std::uint64_t>(again.backoff.count());
-    dial_soon(name,
-              again.backoff / 2 + Duration(static_cast<Duration::rep>(jitter_.below(spread))));
+    if (seam) return adopt(*seam, key);
+    back_off(key, false);
   };
   transport::dial(loop_.get_executor(), dialing.target.address, {std::string(subprotocol)}, limits,
                   options_.dial_timeout, on_done);
 }
 
 void PeerLinks::adopt(const std::shared_ptr<transport::Seam>& seam, const std::string& dialed) {
-  const auto link = std::make_shared<Link>(*this, seam, dialed);
+  const auto target = dialings_.find(dialed);
+  const auto link = std::make_shared<Link>(
+      *this, seam, dialed, target == dialings_.end() ? PeerTarget{} : target->second.target);
   links_.emplace(link.get(), link);
   link->start();
 }
@@ -265,10 +329,10 @@ Status PeerLinks::up(const std::shared_ptr<Link>& link) {
     events_.on_down(peer);
     replaced->close();
   }
-  linked_ = up_.size();
+  count_links();
   if (Status status = events_.on_up(link->peer()); !status) return status;
   up_.emplace(peer, link);
-  linked_ = up_.size();
+  count_links();
   return Done{};
 }
 
@@ -278,20 +342,35 @@ void PeerLinks::over(const std::shared_ptr<Link>& link) {
     const auto current = up_.find(link->peer().node);
     if (current != up_.end() && current->second == link) {
       up_.erase(current);
-      linked_ = up_.size();
+      count_links();
       events_.on_down(link->peer().node);
     }
   }
-  if (!link->is_dialer() || link->epoch() != epoch_) return;
+  if (link->epoch() == epoch_) dial_again(link);
+}
+
+// Whoever had dialed: the other side may be gone for good from where it came.
+void PeerLinks::dial_again(const std::shared_ptr<Link>& link) {
+  if (!link->is_dialer()) {
+    if (!link->is_proven()) return;
+    const auto target = dialings_.find(link->peer().node.text());
+    if (target == dialings_.end() || target->second.busy) return;
+    return back_off(target->first, true);
+  }
   const auto dialing = dialings_.find(link->dialed());
   if (dialing == dialings_.end() || !dialing->second.busy) return;
-  // Whom somebody refused is refused again: wait longer each time.
-  const bool was_good = link->is_proven() && !link->is_refused();
-  Duration& backoff = dialing->second.backoff;
-  backoff = was_good ? options_.redial_min : std::min(backoff * 2, options_.redial_max);
-  const auto spread = static_cast<std::uint64_t>(backoff.count());
-  dial_soon(link->dialed(),
-            backoff / 2 + Duration(static_cast<Duration::rep>(jitter_.below(spread))));
+  back_off(dialing->first, link->is_proven() && !link->is_refused());
+}
+
+// Whom somebody refused is refused again: wait longer each time. And two that dial each other must
+// not go on doing so at the same moment: the one that waits, waits again.
+void PeerLinks::back_off(const std::string& key, bool was_good) {
+  Dialing& dialing = dialings_.at(key);
+  dialing.backoff =
+      was_good ? options_.redial_min : std::min(dialing.backoff * 2, options_.redial_max);
+  const auto spread = static_cast<std::uint64_t>(dialing.backoff.count());
+  const auto jitter = Duration(static_cast<Duration::rep>(jitter_.below(spread)));
+  dial_soon(key, first_wait(dialing.target) + dialing.backoff / 2 + jitter);
 }
 
 void PeerLinks::refused(const std::string& peer, const Error& error) {

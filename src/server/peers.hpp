@@ -14,13 +14,20 @@
 
 #include "cluster/machine.hpp"
 #include "cluster/rooms.hpp"
+#include "server/members.hpp"
 #include "wire/peer_messages.hpp"
 
 namespace kuilt::server {
 
+/// From a server without a cluster that has proven that it knows the secret.
+struct JoinAsked {
+  NodeId from;
+  wire::JoinRequest request;
+};
+
 /// What a node hears of peers that have proven that they belong.
 using PeerEvent = std::variant<cluster::PeerUp, cluster::PeerDown, cluster::FromPeer,
-                               cluster::RoomsFromPeer, cluster::RoomsTakenByPeer>;
+                               cluster::RoomsFromPeer, cluster::RoomsTakenByPeer, JoinAsked>;
 /// Called on the transport's thread.
 using ToNode = std::function<void(PeerEvent)>;
 
@@ -36,6 +43,8 @@ class PeerTransport {
   virtual void send(std::vector<cluster::PeerSend> messages) = 0;
   /// Peers with a link now. Any thread.
   [[nodiscard]] virtual std::size_t linked() const = 0;
+  /// These are to be linked from now on. Any thread.
+  virtual void follow(std::vector<PeerTarget> /*targets*/) {}
   /// How often a peer and this server did not want each other, by the name of the error. Any
   /// thread.
   [[nodiscard]] virtual std::map<std::string, std::uint64_t> refusals() const { return {}; }

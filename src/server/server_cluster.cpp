@@ -16,6 +16,8 @@
 
 #include "kuilt/server.hpp"
 #include "server/admin.hpp"
+#include "server/changes.hpp"
+#include "server/clock.hpp"
 #include "server/committed_stream.hpp"
 #include "server/node.hpp"
 #include "server/open.hpp"
@@ -57,6 +59,7 @@ struct ServerCluster::Impl {
     return {.on_failed =
                 [this](const Error& error) {
                   tell("stopping: " + std::string(name_of(error.code())) + ": " + error.message());
+                  failed_with = error.code();
                   failed = true;
                 },
             .on_news = [this](const std::string& line) { tell(line); }};
@@ -80,6 +83,7 @@ struct ServerCluster::Impl {
   Result<AskedRead> ask_read(const std::string& server) const;
   void hand_over();
   using TargetOf = std::function<Result<std::optional<NodeId>>(const raft::Configuration&)>;
+  [[nodiscard]] Result<Node*> leading() const;
   void begin_transfer(const TargetOf& target_of, server::TransferDone done);
   static Result<ServerCluster> open(ServerOptions options, StateMachine* state_machine);
   static Result<ServerCluster> in_process(InProcessOptions options,
@@ -92,6 +96,7 @@ struct ServerCluster::Impl {
   std::mutex news_mutex;
   std::function<void(const std::string&)> on_news;
   std::atomic<bool> failed = false;
+  std::atomic<ErrorCode> failed_with = ErrorCode::io;  // Set before `failed`.
 };
 
 ServerCluster::ServerCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -218,7 +223,7 @@ VoterMesh ServerCluster::mesh() const {
   const std::lock_guard lock(impl_->mutex);
   for (const Impl::Member& member : impl_->members) {
     if (!member.node || !mesh.voters.empty()) continue;
-    for (const raft::Member& one : member.node->facts().configuration.members) {
+    for (const raft::Member& one : member.node->members().now()->members) {
       if (one.voter) mesh.voters.push_back({one.name, one.id});
     }
   }
@@ -285,8 +290,8 @@ Status ServerCluster::stop(const std::string& name) {
   return Error(ErrorCode::invalid_argument, "no server \"" + name + "\" runs in this process");
 }
 
-void ServerCluster::Impl::begin_transfer(const TargetOf& target_of, server::TransferDone done) {
-  const std::lock_guard lock(mutex);
+// The server that leads, if it runs here. Pre: the mutex is held.
+Result<Node*> ServerCluster::Impl::leading() const {
   ServerStatus newest;
   for (const Member& member : members) {
     if (!member.node) continue;
@@ -294,17 +299,24 @@ void ServerCluster::Impl::begin_transfer(const TargetOf& target_of, server::Tran
     if (!row.leader.empty() && row.term >= newest.term) newest = std::move(row);
   }
   if (newest.leader.empty()) {
-    return done(Error(ErrorCode::no_leader, Effect::none, "no server here knows of a leader"));
+    return Error(ErrorCode::no_leader, Effect::none, "no server here knows of a leader");
   }
   const auto leads = [&](const Member& member) { return member.name == newest.leader; };
-  const auto leading = std::ranges::find_if(members, leads);
-  if (leading == members.end() || !leading->node) {
-    return done(Error(ErrorCode::not_leader, Effect::none,
-                      "server " + newest.leader + " leads, and not in this process; ask it there"));
+  const auto found = std::ranges::find_if(members, leads);
+  if (found == members.end() || !found->node) {
+    return Error(ErrorCode::not_leader, Effect::none,
+                 "server " + newest.leader + " leads, and not in this process; ask it there");
   }
-  auto target = target_of(leading->node->facts().configuration);
+  return found->node.get();
+}
+
+void ServerCluster::Impl::begin_transfer(const TargetOf& target_of, server::TransferDone done) {
+  const std::lock_guard lock(mutex);
+  const auto leader = leading();
+  if (!leader) return done(leader.error());
+  auto target = target_of(*(*leader)->members().now());
   if (!target) return done(std::move(target).error());
-  leading->node->transfer_leadership(*target, std::move(done));
+  (*leader)->transfer_leadership(*target, std::move(done));
 }
 
 Result<std::string> ServerCluster::transfer_leadership(const std::string& name) {
@@ -325,6 +337,30 @@ Result<std::string> ServerCluster::transfer_leadership(NodeId target) {
     impl_->begin_transfer(itself, std::move(done));
   };
   return server::await_transfer(begin, transfer_patience);
+}
+
+MembershipStatus ServerCluster::membership() const {
+  const std::lock_guard lock(impl_->mutex);
+  if (const auto leader = impl_->leading()) return (*leader)->membership();
+  for (const Impl::Member& member : impl_->members) {
+    if (member.node) return member.node->membership();
+  }
+  return {};
+}
+
+Result<MembershipStatus> ServerCluster::change_membership(
+    const MembershipChange& change, const std::function<void(const MembershipStatus&)>& on_progress,
+    std::chrono::nanoseconds timeout) {
+  const auto deadline = server::now() + std::clamp<Duration>(timeout, Duration{}, wait_max);
+  const auto begin = [&]() -> Result<server::ChangeBegun> {
+    const std::lock_guard lock(impl_->mutex);
+    const auto leader = impl_->leading();
+    if (!leader) return leader.error();
+    return (*leader)->begin_change(change);
+  };
+  auto begun = begin();
+  if (!begun) return std::move(begun).error().within("change the members");
+  return server::follow_change(*begun, deadline, on_progress);
 }
 
 // Others can take over only where they go on: not where all voters leave together.
@@ -349,11 +385,11 @@ Status ServerCluster::drain() {
 /// What the operator wants to know at a glance; equal as long as nothing changed.
 std::string ServerCluster::Impl::summary() const {
   const ServerStatus row = members.front().node->status();
-  if (row.leader.empty())
-    return "no leader, " + std::to_string(row.peers_linked + 1) + " of " +
-           std::to_string(row.voters) + " linked";
-  return "ready: leader " + row.leader + ", " + std::to_string(row.peers_linked + 1) + " of " +
-         std::to_string(row.voters) + " linked";
+  const std::string linked =
+      std::to_string(row.peers_linked + 1) + " of " + std::to_string(row.members) + " linked";
+  if (row.role == "joining") return "joining: catches up with the log, " + linked;
+  if (row.leader.empty()) return "no leader, " + linked;
+  return "ready: leader " + row.leader + ", " + linked + (row.role == "learner" ? ", learner" : "");
 }
 
 int ServerCluster::run_until_signal() {
@@ -377,7 +413,7 @@ int ServerCluster::run_until_signal() {
   };
   look();
   loop.run();
-  if (impl_->failed) return info(ErrorCode::io).exit_code;
+  if (impl_->failed) return info(impl_->failed_with).exit_code;
   impl_->tell("draining");
   impl_->tell_manager("STOPPING=1");
   const Status status = drain();

@@ -19,6 +19,10 @@ bool is_loopback(const std::string& address) {
          address.starts_with("[::1]:");
 }
 
+bool is_wildcard(const std::string& address) {
+  return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+}
+
 Status check_address(const char* option, const std::string& address) {
   const auto colon = address.rfind(':');
   const bool has_port = colon != std::string::npos && colon + 1 < address.size() &&
@@ -31,8 +35,7 @@ Status check_address(const char* option, const std::string& address) {
 
 Status check_client_address(const ServerOptions& options, const std::string& address) {
   if (Status status = check_address("--listen", address); !status) return status;
-  const bool wildcard = address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
-  if (wildcard && options.advertise.empty()) {
+  if (is_wildcard(address) && options.advertise.empty()) {
     return invalid(
         "--listen " + address +
         ": clients can't be sent to a wildcard address; give --advertise ws://HOST:PORT");
@@ -52,12 +55,35 @@ Status check_addresses(const ServerOptions& options) {
     if (Status status = check_client_address(options, also); !status) return status;
   }
   if (Status status = check_address("--peer-listen", options.peer_listen); !status) return status;
+  if (!options.peer_advertise.empty()) {
+    if (Status status = check_address("--peer-advertise", options.peer_advertise); !status) {
+      return status;
+    }
+  }
   if (!options.admin_listen.empty()) {
     if (Status status = check_address("--admin-listen", options.admin_listen); !status)
       return status;
   }
   if (!options.advertise.empty() && !options.advertise.starts_with("ws://")) {
     return invalid("--advertise: \"" + options.advertise + "\" is not ws://HOST:PORT");
+  }
+  return Done{};
+}
+
+Status check_joining(const ServerOptions& options) {
+  if (options.join.empty()) return Done{};
+  for (const std::string& address : options.join) {
+    if (Status status = check_address("--join", address); !status) return status;
+  }
+  if (options.secret_file.empty()) {
+    return invalid(
+        "--join: servers prove themselves to each other: copy the cluster's secret here, and give "
+        "--secret-file FILE");
+  }
+  if (options.peer_advertise.empty() && is_wildcard(options.peer_listen)) {
+    return invalid("--peer-listen " + options.peer_listen +
+                   ": the other servers can't reach a wildcard address; give --peer-advertise "
+                   "HOST:PORT");
   }
   return Done{};
 }
@@ -73,7 +99,12 @@ Status check_founding(const ServerOptions& options) {
     return invalid("--found lists " + std::to_string(options.found.size()) +
                    " servers, the limit is 7: further voters only slow the cluster down");
   }
-  if (options.found.empty()) return Done{};
+  if (options.found.empty()) return check_joining(options);
+  if (!options.join.empty()) {
+    return invalid(
+        "--found and --join exclude each other: a cluster is founded once, by the "
+        "servers of one list, and every other server joins it");
+  }
   if (!names.contains(options.name)) {
     return invalid("--found does not list this server, --name " + options.name);
   }

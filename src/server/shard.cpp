@@ -62,6 +62,9 @@ void Shard::loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entrie
   mailbox_->put(Loaded{number, std::move(entries)});
 }
 void Shard::evict(cluster::LinkId link) { mailbox_->put(Evict{link}); }
+void Shard::serve_as(std::vector<std::string> other_endpoints, std::optional<wire::Goodbye> away) {
+  mailbox_->put(ServeAs{std::move(other_endpoints), std::move(away)});
+}
 void Shard::drain(wire::Goodbye goodbye) { mailbox_->put(std::move(goodbye)); }
 
 ShardFigures Shard::figures() const {
@@ -75,7 +78,7 @@ void Shard::adopt(std::shared_ptr<transport::Seam> seam) {
   ClientLink& started = *link;
   links_.emplace(id.value(), std::move(link));
   started.start();
-  if (draining_) started.dismiss(*draining_);
+  if (draining_ || away_) started.dismiss(draining_ ? *draining_ : *away_);
 }
 
 ClientLink* Shard::find(cluster::LinkId link) {
@@ -111,6 +114,12 @@ void Shard::on_mail(std::vector<Mail> mail) {
       [&](const wire::Goodbye& goodbye) {
         draining_ = goodbye;
         for (const auto& [id, link] : links_) link->dismiss(goodbye);
+      },
+      [&](ServeAs& as) {
+        feed_.send_away_to(std::move(as.other_endpoints));
+        away_ = std::move(as.away);
+        if (!away_) return;
+        for (const auto& [id, link] : links_) link->dismiss(*away_);
       },
   };
   for (Mail& item : mail) std::visit(on_item, item);
@@ -202,7 +211,7 @@ void Shard::shed_slow_readers() {
     queues.back().second->dismiss({.code = ErrorCode::slow_reader,
                                    .message = "this server holds too many bytes for slow readers",
                                    .retry_after = std::chrono::seconds(1),
-                                   .endpoints = facts_.other_endpoints()});
+                                   .endpoints = facts_.members->other_endpoints()});
     queues.pop_back();
   }
 }
@@ -260,7 +269,7 @@ void Shard::to_rooms(cluster::LinkId link, cluster::RoomInput input) {
     asking->dismiss({.code = ErrorCode::busy,
                      .message = "too many joins and messages of rooms wait on this server",
                      .retry_after = std::chrono::seconds(1),
-                     .endpoints = facts_.other_endpoints()});
+                     .endpoints = facts_.members->other_endpoints()});
   }
 }
 

@@ -91,7 +91,10 @@ class Shard final : public ClientLinkOwner {
   void deliver(std::vector<cluster::RoomFrame> frames);
   void loaded(std::uint64_t number, Result<std::vector<raft::Entry>> entries);
   void evict(cluster::LinkId link);
-  /// Dismisses every link, telling it where to go.
+  /// Where else clients may go. With a goodbye: they have to, from now on and until this is called
+  /// again without one.
+  void serve_as(std::vector<std::string> other_endpoints, std::optional<wire::Goodbye> away);
+  /// Dismisses every link, telling it where to go, for good.
   void drain(wire::Goodbye goodbye);
   [[nodiscard]] ShardFigures figures() const;
 
@@ -103,10 +106,14 @@ class Shard final : public ClientLinkOwner {
   struct Evict {
     cluster::LinkId link;
   };
+  struct ServeAs {
+    std::vector<std::string> other_endpoints;
+    std::optional<wire::Goodbye> away;
+  };
   using Batch = std::shared_ptr<const cluster::CommittedBatch>;
-  using Mail =
-      std::variant<Batch, std::vector<cluster::Answered>, std::vector<cluster::RoomFrame>,
-                   LeaderView, Loaded, Evict, wire::Goodbye, std::vector<cluster::BarrierAnswered>>;
+  using Mail = std::variant<Batch, std::vector<cluster::Answered>, std::vector<cluster::RoomFrame>,
+                            LeaderView, Loaded, Evict, wire::Goodbye,
+                            std::vector<cluster::BarrierAnswered>, ServeAs>;
 
   void on_mail(std::vector<Mail> mail);
   void on_answers(const std::vector<cluster::Answered>& answers);
@@ -139,6 +146,7 @@ class Shard final : public ClientLinkOwner {
   cluster::RoomOutlet outlet_;
   cluster::LeaderNotice leader_;
   std::optional<wire::Goodbye> draining_;
+  std::optional<wire::Goodbye> away_;  // While this server is no member.
   std::uint64_t links_made_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientLink>> links_;
 

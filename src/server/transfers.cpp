@@ -6,40 +6,6 @@
 
 namespace kuilt::server {
 
-std::uint64_t Transfers::add(TransferDone done) {
-  std::string closed;
-  std::uint64_t number = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    number = ++last_number_;
-    closed = closed_;
-    if (closed.empty()) waiting_.emplace(number, std::move(done));
-  }
-  if (!closed.empty()) done(Error(ErrorCode::stopped, Effect::none, closed));
-  return number;
-}
-
-void Transfers::end(std::uint64_t number, Result<std::string> how) {
-  TransferDone done;
-  {
-    const std::lock_guard lock(mutex_);
-    auto waiting = waiting_.extract(number);
-    if (waiting.empty()) return;
-    done = std::move(waiting.mapped());
-  }
-  done(std::move(how));
-}
-
-void Transfers::close(const std::string& why) {
-  std::map<std::uint64_t, TransferDone> waiting;
-  {
-    const std::lock_guard lock(mutex_);
-    closed_ = why;
-    waiting.swap(waiting_);
-  }
-  for (auto& [number, done] : waiting) done(Error(ErrorCode::stopped, Effect::unknown, why));
-}
-
 Result<std::optional<NodeId>> member_named(const std::string& name,
                                            const raft::Configuration& configuration) {
   if (name.empty()) return std::optional<NodeId>();

@@ -1,16 +1,14 @@
 // transfers.hpp: who waits for a hand-over of the lead to end, and what is told.
 #pragma once
 
-#include <cstdint>
 #include <functional>
-#include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "cluster/machine.hpp"
 #include "kuilt/result.hpp"
 #include "raft/configuration.hpp"
+#include "server/pending_orders.hpp"
 
 namespace kuilt::server {
 
@@ -18,25 +16,7 @@ namespace kuilt::server {
 using TransferDone = std::function<void(Result<std::string>)>;
 
 /// The requests of one node that have not ended.
-///
-/// Threads: any. Callbacks run on the caller's, without a lock.
-class Transfers {
- public:
-  ~Transfers() { close("the server was stopped"); }
-
-  /// Returns the number under which the machine is to be asked. Once closed, `done` hears so at
-  /// once.
-  std::uint64_t add(TransferDone done);
-  void end(std::uint64_t number, Result<std::string> how);
-  /// Nothing will end any more: whoever waits hears `stopped`.
-  void close(const std::string& why);
-
- private:
-  std::mutex mutex_;
-  std::uint64_t last_number_ = 0;
-  std::map<std::uint64_t, TransferDone> waiting_;
-  std::string closed_;  ///< Why; empty while open.
-};
+using Transfers = PendingOrders<std::string>;
 
 /// The member of that name; nothing for an empty one: the leader chooses.
 /// Errors: unknown_server (with the names that there are).

@@ -181,10 +181,12 @@ TEST_F(InProcess, AVoterKnowsWhereTheOthersListenNow) {
 
   const auto node = open(a, plan_mesh({a, b}).or_throw()).or_throw();
 
-  const Facts& facts = node->facts();
-  EXPECT_EQ(facts.endpoints, (std::vector<std::string>{"ws://127.0.0.1:1", "ws://127.0.0.1:2"}));
-  for (const raft::Member& member : facts.configuration.members) {
-    EXPECT_EQ(member.client_url, member.name == "a" ? "ws://127.0.0.1:1" : "ws://127.0.0.1:2");
+  const Members& members = node->members();
+  EXPECT_EQ(members.endpoints(),
+            (std::vector<std::string>{"ws://127.0.0.1:1", "ws://127.0.0.1:2"}));
+  for (const raft::Member& member : members.now()->members) {
+    EXPECT_EQ(members.leader_view(member.id).url,
+              member.name == "a" ? "ws://127.0.0.1:1" : "ws://127.0.0.1:2");
   }
 }
 

@@ -39,6 +39,14 @@ class End {
   void dial(const std::string& name, const End& other) {
     links_.be(identity_, events_, {{name, other.links_.address()}});
   }
+  /// As the node that the name stands for.
+  [[nodiscard]] static PeerTarget target(const std::string& name, const End& at) {
+    return {name, at.links_.address(), NodeId::named(name)};
+  }
+  void be_linked_with(std::vector<PeerTarget> targets) {
+    links_.be(identity_, events_, std::move(targets));
+  }
+  void follow(std::vector<PeerTarget> targets) { links_.follow(std::move(targets)); }
   /// Waits until it was refused so often; the code of the last time.
   ErrorCode await_refusals(int times) {
     std::unique_lock lock(mutex_);
@@ -61,6 +69,7 @@ class End {
     wanted.secret = Secret(bytes);
     wanted.redial_min = 1ms;
     wanted.redial_max = 10s;
+    wanted.dial_patience = 20ms;
     return wanted;
   }
   void note(int& count, std::optional<ErrorCode> code) {
@@ -137,6 +146,58 @@ TEST(PeerLinks, WhoIsLetInIsLinkedOnBothSides) {
 
   EXPECT_TRUE(comes_true([&] { return dialer.linked() == 1; }));
   EXPECT_TRUE(comes_true([&] { return acceptor.linked() == 1; }));
+}
+
+TEST(PeerLinks, TargetsThatComeAndGoLeaveTheOtherLinksAlone) {
+  End a("a");
+  End b("b");
+  End c("c");
+  a.be_linked_with({End::target("b", b)});
+  ASSERT_TRUE(comes_true([&] { return a.linked() == 1; }));
+
+  a.follow({End::target("b", b), End::target("c", c)});
+  ASSERT_TRUE(comes_true([&] { return a.linked() == 2; }));
+  a.follow({End::target("c", c)});
+  EXPECT_TRUE(comes_true([&] { return a.linked() == 1; })) << "who is no target is not counted";
+
+  EXPECT_EQ(a.downs(), 0) << "it may have yet to hear that it is none";
+}
+
+// It may be the only one that knows where the other one is.
+TEST(PeerLinks, WhoIsToBeDialedDialsItselfIfThatTakesLong) {
+  End first("a");
+  End second("b");
+
+  second.be_linked_with({End::target("a", first)});
+
+  EXPECT_TRUE(comes_true([&] { return second.linked() == 1; }));
+}
+
+TEST(PeerLinks, TwoThatDialEachOtherEndWithOneLinkThatStays) {
+  End first("a");
+  End second("b");
+  first.be_linked_with({End::target("b", second)});
+  second.be_linked_with({End::target("a", first)});
+  ASSERT_TRUE(comes_true([&] { return first.linked() == 1 && second.linked() == 1; }));
+
+  const auto is_calm = [&] {
+    const int before = first.downs() + second.downs();
+    std::this_thread::sleep_for(200ms);  // Ten times the patience.
+    return first.downs() + second.downs() == before;
+  };
+  EXPECT_TRUE(comes_true(is_calm));
+  EXPECT_EQ(first.linked(), 1U);
+  EXPECT_EQ(second.linked(), 1U);
+}
+
+TEST(PeerLinks, AnotherNodeWhereATargetWasIsRefused) {
+  End dialer("a");
+  End other("c");
+
+  dialer.be_linked_with({End::target("b", other)});
+
+  EXPECT_EQ(dialer.await_refusals(2), ErrorCode::unknown_node);
+  EXPECT_EQ(dialer.linked(), 0U);
 }
 
 }  // namespace
