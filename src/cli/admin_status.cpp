@@ -36,6 +36,7 @@ Result<AdminStatus> ask_status(const std::string& address) {
                      .disk_free_bytes = number("disk_free_bytes"),
                      .clients = number("clients"),
                      .voters = number("voters"),
+                     .members = number("members"),
                      .peers_linked = number("peers_linked"),
                      .json = body->substr(0, body->find('\n'))};
 }

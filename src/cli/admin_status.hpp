@@ -23,6 +23,7 @@ struct AdminStatus {
   std::uint64_t disk_free_bytes = 0;  ///< On their disk.
   std::uint64_t clients = 0;
   std::uint64_t voters = 0;
+  std::uint64_t members = 0;  ///< Voters and learners.
   std::uint64_t peers_linked = 0;
   std::string json;  ///< All of it, on one line.
 };

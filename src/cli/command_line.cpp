@@ -46,9 +46,9 @@ Command command_line() {
                      .value = yes_no(*wants_version),
                      .help = "Print the version, and end"}},
           .commands = {dev_command(), propose_command(), observe_command(), status_command(),
-                       transfer_command(), serve_command(), secret_command(), context_command(),
-                       bench_command(), check_command(), wal_command(), errors_command(),
-                       completion_command()},
+                       transfer_command(), members_command(), serve_command(), secret_command(),
+                       context_command(), bench_command(), check_command(), wal_command(),
+                       errors_command(), completion_command()},
           .run = [wants_version](Command& self) { return print_version(self, *wants_version); }};
 }
 

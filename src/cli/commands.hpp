@@ -31,6 +31,7 @@ struct Common {
 [[nodiscard]] Command context_command();
 [[nodiscard]] Command dev_command();
 [[nodiscard]] Command errors_command();
+[[nodiscard]] Command members_command();
 [[nodiscard]] Command observe_command();
 [[nodiscard]] Command propose_command();
 [[nodiscard]] Command secret_command();

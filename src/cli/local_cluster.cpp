@@ -186,12 +186,20 @@ std::vector<std::string> LocalCluster::command_line(const LocalServer& server) c
   line.insert(line.end(), {options_.binary, "serve", "--name", server.name, "--data", server.data,
                            "--listen", server.client_address, "--peer-listen", server.peer_address,
                            "--admin-listen", server.admin_address});
-  if (servers_.size() > 1) {
-    std::string found;
-    for (const LocalServer& other : servers_) {
-      found += (found.empty() ? "" : ",") + other.name + "=" + other.peer_address;
-    }
-    line.insert(line.end(), {"--found", found, "--secret-file", secret_file()});
+  const std::size_t founders = options_.founders > 0 ? options_.founders : servers_.size();
+  const auto place = static_cast<std::size_t>(&server - servers_.data());
+  std::string found;
+  std::string join;
+  for (std::size_t i = 0; i < founders; ++i) {
+    const char* const comma = i == 0 ? "" : ",";
+    found += comma + servers_[i].name + "=" + servers_[i].peer_address;
+    join += comma + servers_[i].peer_address;
+  }
+  if (servers_.size() > 1) line.insert(line.end(), {"--secret-file", secret_file()});
+  if (place >= founders) {
+    line.insert(line.end(), {"--join", join});
+  } else if (founders > 1) {
+    line.insert(line.end(), {"--found", found});
   }
   line.insert(line.end(), options_.extra_flags.begin(), options_.extra_flags.end());
   return line;

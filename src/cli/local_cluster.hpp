@@ -28,6 +28,7 @@ struct LocalClusterOptions {
   std::size_t servers = 3;
   std::vector<std::string> extra_flags = {};  ///< For every `kuilt serve`.
   std::vector<LocalHost> hosts = {};          ///< One for each server, or none: loopback.
+  std::size_t founders = 0;  ///< The first so many found the cluster, the others join it; 0: all.
 };
 
 /// One `kuilt serve` of this machine: its addresses stay the same through kills and restarts.

@@ -19,6 +19,7 @@ struct ServeFlags {
   ServerOptions options;
   std::vector<std::string> listen = {options.listen};
   std::string found;
+  std::string join;
   std::string config;
   bool check_config = false;
   bool print_config = false;
@@ -37,6 +38,9 @@ constexpr auto notes = R"(Examples:
   kuilt serve --name a --data ./a --listen 10.0.0.1:7400 --peer-listen 10.0.0.1:7401 \
       --found a=10.0.0.1:7401,b=10.0.0.2:7401,c=10.0.0.3:7401 \
       --secret-file cluster.secret --insecure-clients      on each of the three, with its own name
+  kuilt serve --name d --data ./d --listen 10.0.0.4:7400 --peer-listen 10.0.0.4:7401 \
+      --join 10.0.0.1:7401 --secret-file cluster.secret --insecure-clients
+                                                           a fourth, which joins them
 
 Every flag can also stand in the environment (KUILT_LISTEN for --listen) and in the TOML file that
 --config names (listen = "…"); flags come before environment, environment before file. What may be
@@ -62,10 +66,17 @@ std::vector<Flag> settings(ServeFlags& flags) {
               "HOST:PORT"),
       setting("--advertise", text(o.advertise), "What clients are told instead of --listen",
               "ws://HOST:PORT"),
+      setting("--peer-advertise", text(o.peer_advertise),
+              "What the other servers are told instead of --peer-listen, when this one joins",
+              "HOST:PORT"),
       setting("--found", text(flags.found),
               "All servers of a new cluster, this one included, the same list on each; read only "
               "until the cluster is founded",
               "NAME=HOST:PORT,..."),
+      setting("--join", text(flags.join),
+              "Servers of a cluster that this one is to join, where their --peer-listen is; read "
+              "only until it has joined",
+              "HOST:PORT[,...]"),
       setting("--secret-file", file(o.secret_file), "The cluster's secret (kuilt secret new FILE)"),
       setting("--allow-origin", list(o.allow_origins, "ORIGIN"),
               "A web page's origin that may connect, besides our own"),
@@ -80,7 +91,7 @@ std::vector<Flag> settings(ServeFlags& flags) {
       setting("--election-max-ms", number(flags.election_max_ms, 0, ms_max),
               "Longest election timeout"),
       setting("--founding-timeout-s", number(flags.founding_timeout_s, 0, ms_max),
-              "How long to wait for the other founding servers; 0: for ever"),
+              "How long to wait for the other founding servers, or to join; 0: for ever"),
       setting("--insecure-clients", yes_no(o.insecure_clients),
               "Serve clients that prove nothing, on a listener that is not loopback"),
   };
@@ -107,6 +118,10 @@ Status complete(Command& self, ServeFlags& flags) {
   auto list = parse_found(flags.found);
   if (!list) return std::move(list).error();
   flags.options.found = *std::move(list);
+  flags.options.join = split(flags.join);
+  for (std::string& address : flags.options.join) {
+    if (address.starts_with("ws://")) address.erase(0, 5);
+  }
   std::vector<std::string> addresses = split(joined(flags.listen));
   if (addresses.empty()) addresses.emplace_back();  // Which is no address, and is refused as such.
   flags.options.listen = addresses.front();

@@ -52,7 +52,7 @@ constexpr auto row_form = "%-8s %-9s %6s %10s %10s %10s %6s %9s %9s %8s %7s  %s"
 
 std::string row_text(const AdminStatus& of, std::uint64_t newest) {
   const auto number = [](std::uint64_t value) { return std::to_string(value); };
-  const std::uint64_t peers = std::max<std::uint64_t>(of.voters, 1) - 1;
+  const std::uint64_t peers = std::max<std::uint64_t>(of.members, 1) - 1;
   char line[256];
   std::snprintf(line, sizeof line, row_form, of.name.c_str(), of.role.c_str(),
                 number(of.term).c_str(), number(of.commit).c_str(),
@@ -113,9 +113,9 @@ Verdict verdict_on(const std::vector<Row>& rows) {
     if (!row.answer) continue;
     up += 1;
     voters = std::max(voters, row.answer->voters);
-    if (row.answer->peers_linked + 1 < row.answer->voters) {
+    if (row.answer->peers_linked + 1 < row.answer->members) {
       apart = row.answer->name + " has links to " + std::to_string(row.answer->peers_linked) +
-              " of " + std::to_string(row.answer->voters - 1) + " other servers";
+              " of " + std::to_string(row.answer->members - 1) + " other servers";
     }
     if (!row.answer->leader.empty() && row.answer->term >= term) {
       leader = row.answer->leader;
