@@ -253,10 +253,12 @@ bool Core::is_hopeless(const Peer& peer) const {
 
 // --- Servers that left ---
 
-// A candidate whose log is behind, and that no configuration here lets vote, can only be one that
-// left: a voter of a later configuration would have an entry that this log lacks.
+// A candidate whose log is behind or the same, and that no configuration here lets vote, can only
+// be one that left: a voter of a later configuration would have an entry that this log lacks. With
+// the same log it lacks nothing but the word that the change is committed.
 bool Core::has_left(NodeId candidate, Position last) const {
-  return !is_up_to_date(last) && !may_vote(candidate);
+  const bool may_have_a_later_one = is_up_to_date(last) && last != log_.last();
+  return !may_have_a_later_one && !may_vote(candidate);
 }
 
 // What is committed is so, whoever says it. And who lacks a committed entry wins no election, so it

@@ -70,6 +70,7 @@ Node::Node(NodeParts parts, std::function<void(const Error&)> on_failed)
 }
 
 Node::~Node() {
+  ready_peers_ = nullptr;
   facts_.members->close();
   listener_.reset();
   core_.stop();

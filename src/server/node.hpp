@@ -44,7 +44,7 @@ struct NodeParts {
   FoundSnapshots found_snapshots = {};
   Index last_cut = {};                              ///< In the log, as it was found.
   std::function<void(const std::string&)> on_news;  ///< Lines for people; any thread.
-  /// Makes the way to the other voters; events may come before the threads run.
+  /// Makes the way to the other servers; events may come before the threads run.
   std::function<std::unique_ptr<PeerTransport>(ToNode)> connect_peers;
 };
 

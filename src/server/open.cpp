@@ -114,8 +114,7 @@ Status write_joined(storage::DataDirectory& directory, storage::Disk& disk,
 /// The ids of a cluster are digests of the record that it was founded with. Any other record is one
 /// of later members, and no log begins with it.
 bool is_founding_record(const raft::Configuration& record) {
-  const raft::Configuration founded = founding_record(record.members, record.parameters);
-  return founded.cluster == record.cluster && founded.history == record.history;
+  return founding_record(record.members, record.parameters) == record;
 }
 
 /// Makes the directory one of that cluster. Last of all it is bound: a start that is killed before

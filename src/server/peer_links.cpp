@@ -240,6 +240,7 @@ void PeerLinks::follow(const std::vector<PeerTarget>& targets, Instant at) {
     if (!dialing.left) dialing.left = at;
   }
   for (const PeerTarget& target : targets) {
+    forget_others_at(target);
     if (target.id.is_none() && waits_to_be_dialed(target)) continue;
     const std::string key = key_of(target);
     const auto known = dialings_.find(key);
@@ -255,6 +256,14 @@ void PeerLinks::follow(const std::vector<PeerTarget>& targets, Instant at) {
     dial_soon(key, first_wait(target));
   }
   count_links();
+}
+
+// A server may sit where another one was.
+void PeerLinks::forget_others_at(const PeerTarget& target) {
+  for (auto& [key, dialing] : dialings_) {
+    if (!dialing.left || dialing.target.address != target.address) continue;
+    if (dialing.target.id != target.id) dialing.left = Instant{};  // Long ago.
+  }
 }
 
 // Of two servers the one whose name sorts first dials.

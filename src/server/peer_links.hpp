@@ -112,6 +112,7 @@ class PeerLinks {
   void on_orders(std::vector<Order> orders);
   void change(Change change);
   void follow(const std::vector<PeerTarget>& targets, Instant at);
+  void forget_others_at(const PeerTarget& target);
   [[nodiscard]] bool waits_to_be_dialed(const PeerTarget& target) const;
   [[nodiscard]] Duration first_wait(const PeerTarget& target) const;
   void dial_soon(const std::string& key, Duration after);

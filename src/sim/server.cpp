@@ -169,6 +169,8 @@ void Server::peer_frame(ServerNumber from, const Bytes& frame) {
       [&](wire::FoundingOffer&) { not_after_the_handshake(); },
       [&](wire::FoundingHold&) { not_after_the_handshake(); },
       [&](wire::PeerGoodbye&) { not_after_the_handshake(); },
+      [&](wire::JoinRequest&) { not_after_the_handshake(); },
+      [&](wire::JoinReply&) { not_after_the_handshake(); },
   };
   std::visit(on_message, *message);
 }

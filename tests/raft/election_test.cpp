@@ -235,10 +235,11 @@ TEST(Election, LearnerGrantsAVoteThatItIsAskedFor) {
 }
 
 TEST(Election, CandidateOutsideTheConfigurationMayBeVotedFor) {
-  // This server's configuration may be the older one (rule 6).
+  // This server's configuration may be the older one (rule 6): the other log goes on.
   Node node(boot(a, three));
 
-  EXPECT_TRUE(only<VoteReply>(node.receive(stranger, vote_request(3)), stranger).granted);
+  const VoteRequest request = vote_request(3, at(1, 1));
+  EXPECT_TRUE(only<VoteReply>(node.receive(stranger, request), stranger).granted);
 }
 
 TEST(Election, ComparesLastTermBeforeLength) {

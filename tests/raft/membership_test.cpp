@@ -688,6 +688,24 @@ TEST(Membership, CandidateThatLeftGetsNoVoteDisturbsNobodyAndIsToldWhatItLacks) 
   EXPECT_TRUE(only<VoteReply>(follower.out(), c).granted);
 }
 
+// It was restarted, and its disk holds the change without a word that it is committed. There may
+// never be another entry by which it would learn that.
+TEST(Membership, CandidateThatLeftAndHasTheWholeLogIsToldThatItIsCommitted) {
+  Boot from = boot(b, voters({a, b}), {Term(2), NodeId()}, {1, 2, 2}, {}, 3);
+  Node follower(std::move(from));
+  hears(follower, a, {}, at(3, 2), 3, 2);  // A leader is live: no other request gets an answer.
+
+  follower.receive(c, VoteRequest{Term(3), true, at(3, 2)});
+  EXPECT_EQ(follower.out().refused, Refusal::candidate_left);
+  EXPECT_EQ(only<VoteReply>(follower.out(), c), (VoteReply{Term(2), true, false, at(3, 2)}));
+
+  // The controls: one that votes here, and one whose log goes on.
+  follower.receive(a, VoteRequest{Term(3), true, at(3, 2)});
+  EXPECT_EQ(follower.out().refused, Refusal::leader_is_live);
+  follower.receive(c, VoteRequest{Term(3), true, at(4, 2)});
+  EXPECT_EQ(follower.out().refused, Refusal::leader_is_live);
+}
+
 TEST(Membership, LeaderBringsTheNewsToACandidateThatLeft) {
   Node leader = leader_of(voters({a, b}), {b});
   EXPECT_TRUE(sent<AppendRequest>(leader.wait(50ms), c).empty());
