@@ -53,7 +53,10 @@ struct ServerOptions {
   Duration heartbeat_interval = std::chrono::milliseconds(50);     ///< Of a leader, to servers.
   Duration election_timeout_min = std::chrono::milliseconds(300);  ///< Of silence, then it stands.
   Duration election_timeout_max = std::chrono::milliseconds(600);  ///< Drawn in between.
-  Duration client_heartbeat_interval = std::chrono::seconds(1);    ///< To each client.
+  /// A disk that is not done with a write after so long hangs: a leader gives way to a server whose
+  /// disk works, and nobody stands or votes, until it is done.
+  Duration disk_stall_max = std::chrono::seconds(2);
+  Duration client_heartbeat_interval = std::chrono::seconds(1);  ///< To each client.
   /// Of founding and joining; 0: waits for the others for ever.
   Duration founding_timeout = std::chrono::seconds(0);
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;  ///< Of one file of the log.
@@ -62,8 +65,8 @@ struct ServerOptions {
   std::uint64_t snapshot_after_bytes = std::uint64_t{64} << 20;
   std::uint64_t snapshot_after_entries = 100'000;  ///< As above, by entries.
   /// Told of what an operator wants to know, a line each: whom founding waits for, peers that were
-  /// refused, a disk that has less than 1 GiB left, who leads. Called on library threads, one at a
-  /// time; must not call back.
+  /// refused, a disk that has less than 1 GiB left or hangs, who leads. Called on library threads,
+  /// one at a time; must not call back.
   std::function<void(const std::string&)> on_news = {};
 };
 
@@ -105,6 +108,8 @@ struct ServerStatus {
   Index commit;
   Index last;
   Index durable;
+  Duration disk_age = {};     ///< Of the oldest write that the disk is not done with; zero: none.
+  bool disk_stalled = false;  ///< It is as old as ServerOptions::disk_stall_max.
   std::optional<Index> applied;  ///< By the state machine; unset where there is none.
   std::optional<SnapshotStatus> snapshot = {};  ///< The newest; unset: none yet.
   /// Why the last snapshot was given up; empty once one was written again. The server goes on.

@@ -38,6 +38,7 @@ Result<AdminStatus> ask_status(const std::string& address) {
                      .voters = number("voters"),
                      .members = number("members"),
                      .peers_linked = number("peers_linked"),
+                     .disk_stalled = row.value("disk_stalled", nlohmann::json(false)) == true,
                      .json = body->substr(0, body->find('\n'))};
 }
 

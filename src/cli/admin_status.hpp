@@ -25,7 +25,8 @@ struct AdminStatus {
   std::uint64_t voters = 0;
   std::uint64_t members = 0;  ///< Voters and learners.
   std::uint64_t peers_linked = 0;
-  std::string json;  ///< All of it, on one line.
+  bool disk_stalled = false;  ///< Its disk hangs.
+  std::string json;           ///< All of it, on one line.
 };
 
 /// Asks the admin listener at "host:port".

@@ -26,6 +26,7 @@ struct ServeFlags {
   std::uint64_t heartbeat_ms = 50;
   std::uint64_t election_min_ms = 300;
   std::uint64_t election_max_ms = 600;
+  std::uint64_t disk_stall_ms = 2000;
   std::uint64_t founding_timeout_s = 0;
 };
 
@@ -90,6 +91,9 @@ std::vector<Flag> settings(ServeFlags& flags) {
               "Shortest election timeout"),
       setting("--election-max-ms", number(flags.election_max_ms, 0, ms_max),
               "Longest election timeout"),
+      setting("--disk-stall-ms", number(flags.disk_stall_ms, 0, ms_max),
+              "A disk that takes longer for a write hangs: a leader gives way, nobody stands or "
+              "votes"),
       setting("--founding-timeout-s", number(flags.founding_timeout_s, 0, ms_max),
               "How long to wait for the other founding servers, or to join; 0: for ever"),
       setting("--insecure-clients", yes_no(o.insecure_clients),
@@ -130,6 +134,7 @@ Status complete(Command& self, ServeFlags& flags) {
   flags.options.heartbeat_interval = std::chrono::milliseconds(flags.heartbeat_ms);
   flags.options.election_timeout_min = std::chrono::milliseconds(flags.election_min_ms);
   flags.options.election_timeout_max = std::chrono::milliseconds(flags.election_max_ms);
+  flags.options.disk_stall_max = std::chrono::milliseconds(flags.disk_stall_ms);
   flags.options.founding_timeout = std::chrono::seconds(flags.founding_timeout_s);
   return complaint_about(flags.options);
 }

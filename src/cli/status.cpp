@@ -108,6 +108,7 @@ Verdict verdict_on(const std::vector<Row>& rows) {
   std::uint64_t voters = 0;
   std::string leader;
   std::string apart;
+  std::string hung;
   std::uint64_t term = 0;
   for (const Row& row : rows) {
     if (!row.answer) continue;
@@ -117,6 +118,7 @@ Verdict verdict_on(const std::vector<Row>& rows) {
       apart = row.answer->name + " has links to " + std::to_string(row.answer->peers_linked) +
               " of " + std::to_string(row.answer->members - 1) + " other servers";
     }
+    if (row.answer->disk_stalled) hung = "the disk of " + row.answer->name + " hangs";
     if (!row.answer->leader.empty() && row.answer->term >= term) {
       leader = row.answer->leader;
       term = row.answer->term;
@@ -127,6 +129,7 @@ Verdict verdict_on(const std::vector<Row>& rows) {
   if (up == 0) return {"down: none of " + asked + " servers answers", none_answers};
   if (leader.empty()) return {"degraded: no leader; " + answers, degraded};
   if (up < rows.size()) return {"degraded: leader " + leader + ", but only " + answers, degraded};
+  if (!hung.empty()) return {"degraded: leader " + leader + ", but " + hung, degraded};
   if (!apart.empty()) return {"degraded: leader " + leader + ", but " + apart, degraded};
   return {"well: leader " + leader + " in term " + std::to_string(term) + "; " + answers +
               ", the cluster has " + std::to_string(voters),

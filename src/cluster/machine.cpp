@@ -175,6 +175,8 @@ void Machine::absorb(Turn& turn, raft::Output out) {
   follow_leadership(turn);
   if (out.round_reads > 1) ++counters_.shared_read_rounds;
   for (const raft::FinishedRead& read : out.reads) on_finished_read(turn, read);
+  follow_hand_over(turn);
+  follow_disk(turn, out);
   if (out.transfer) follow_transfer(turn, *out.transfer);
 }
 
@@ -184,13 +186,24 @@ void Machine::on_transfer(Turn& turn, const TransferLeadership& request) {
   const auto under_way = std::exchange(transfer_, request.number);
   run(turn, raft::TransferLeadership{request.target});
   if (under_way) transfer_ = under_way;
-  // Nothing of it is in the log, so it waits like everything that comes from now on.
-  if (core_.hands_over()) drop_questions(turn);
+}
+
+// Asked for, or of the core's own accord (rule 7). Nothing of what is in question is in the log, so
+// it waits like everything that comes from now on.
+void Machine::follow_hand_over(Turn& turn) {
+  const bool before = std::exchange(handing_over_, core_.hands_over());
+  if (handing_over_ && !before) drop_questions(turn);
+}
+
+void Machine::follow_disk(Turn& turn, const raft::Output& out) {
+  if (out.gave_way) ++counters_.gave_way;
+  if (!out.disk) return;
+  turn.out.disk_stalled = core_.disk_stalled();
+  if (core_.disk_stalled()) ++counters_.disk_stalls;
 }
 
 void Machine::follow_transfer(Turn& turn, const raft::TransferEnded& ended) {
-  KUILT_CHECK(transfer_.has_value());
-  turn.out.transfers.push_back({*transfer_, ended});
+  if (transfer_) turn.out.transfers.push_back({*transfer_, ended});
   transfer_.reset();
   const bool given_up = ended.end == raft::TransferEnd::target_behind ||
                         ended.end == raft::TransferEnd::target_not_won;

@@ -177,6 +177,7 @@ struct Output {
   std::optional<Leadership> leadership;  ///< Set when it changed.
   std::vector<TransferEnded> transfers;
   std::vector<ChangeJudged> changes;
+  std::optional<bool> disk_stalled;  ///< Set when it changed: whether the own disk hangs (rule 7).
   raft::SharedConfiguration configuration;  ///< Set when another one is in force: links follow it.
   Instant wake_at{};                        ///< Step with Tick no later than this.
 };
@@ -197,6 +198,8 @@ struct Counters {
   std::uint64_t elections_won = 0;
   std::uint64_t transfers_done = 0;  ///< Hand-overs of this leader after which the target led.
   std::uint64_t transfers_given_back = 0;  ///< After which this leader took proposals again.
+  std::uint64_t disk_stalls = 0;           ///< Times the own disk was found to hang.
+  std::uint64_t gave_way = 0;              ///< Times this server gave up the lead for that.
   std::uint64_t refused_busy = 0;
   std::uint64_t asked = 0;         ///< Questions to the state machine whether to admit a command.
   std::uint64_t not_admitted = 0;  ///< Proposals that it did not.
@@ -273,6 +276,8 @@ class Machine {
   void follow_leadership(Turn& turn);
   void on_transfer(Turn& turn, const TransferLeadership& request);
   void follow_transfer(Turn& turn, const raft::TransferEnded& ended);
+  void follow_hand_over(Turn& turn);
+  void follow_disk(Turn& turn, const raft::Output& out);
   void cut_if_due(const Turn& turn);
   void finish(Turn& turn);
   void emit(Turn& turn, std::vector<raft::Outgoing> messages);
@@ -353,7 +358,8 @@ class Machine {
   Instant elected_at_{};     // While this machine leads: when it began,
   LogTime log_time_before_;  // and the last stamp in the log then.
   Index led_from_;           // Its first entry: all that was ever acknowledged is before it.
-  std::optional<std::uint64_t> transfer_;  // Number of the hand-over under way.
+  std::optional<std::uint64_t> transfer_;  // Number of the hand-over under way, if asked for.
+  bool handing_over_ = false;
   Instant forward_from_{};  // The leader said that it does not lead: not before this.
   Position published_;      // The last entry in a CommittedBatch.
   // The log after that. The core has these too, but may let go of what it commits at once.

@@ -205,6 +205,10 @@ std::vector<std::string> Group::lose_link(Slot slot, Slot to) {
   return settle(slot, servers_.at(slot).lose_link(to), false);
 }
 
+std::vector<std::string> Group::stall(Slot slot) {
+  return settle(slot, servers_.at(slot).stall(), false);
+}
+
 std::vector<std::string> Group::settle(Slot slot, Effects effects, bool restarted) {
   const Server& server = servers_[slot];
   std::vector<std::string> lines{std::string("  ") + letter(slot) + ": " + server.text()};

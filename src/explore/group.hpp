@@ -72,6 +72,7 @@ class Group {
   std::vector<std::string> tell(const Action& action);
   std::vector<std::string> propose(Slot slot, const std::string& command);
   std::vector<std::string> lose_link(Slot slot, Slot to);
+  std::vector<std::string> stall(Slot slot);
 
   [[nodiscard]] const Server& server(Slot slot) const { return servers_[slot]; }
   [[nodiscard]] const std::deque<raft::Message>& on_the_way(Slot from, Slot to) const;

@@ -47,6 +47,7 @@ Setting setting_of(std::size_t voters) {
   setting.options.election_timeout_min = 1h - 1s;
   setting.options.election_timeout_max = 1h;
   setting.options.learner_silence_max = 1h;
+  setting.options.disk_stall_max = 24h * 365;  // Longer than all timers of a slice together.
   auto configuration = std::make_shared<raft::Configuration>();
   for (Slot slot = 0; slot < voters; ++slot) {
     configuration->members.push_back({node_id(slot), std::string(1, letter(slot)), {}, {}, true});
@@ -150,6 +151,11 @@ Effects Server::receive_after_silence(Slot from, const raft::Message& message) {
 }
 
 Effects Server::lose_link(Slot to) { return step(raft::PeerLost{node_id(to)}); }
+
+Effects Server::stall() {
+  now_ += setting_->options.disk_stall_max;
+  return step(raft::Tick{});
+}
 
 std::vector<raft::Entry> Server::log() const {
   std::vector<raft::Entry> log;

@@ -73,6 +73,8 @@ class Server {
   Effects receive_after_silence(Slot from, const raft::Message& message);
   /// The link to a peer broke, and the server was told so.
   Effects lose_link(Slot to);
+  /// The disk is not done with what it has for so long that it hangs.
+  Effects stall();
 
   [[nodiscard]] Slot slot() const { return slot_; }
   [[nodiscard]] const raft::Core& core() const { return core_; }

@@ -39,6 +39,7 @@ Output Core::step(Instant now, const Input& input) {
   const auto standing = std::tuple(role(), term(), leader());
   const Index commit_before = commit_;
   const SharedConfiguration configuration_before = configuration();
+  const bool stalled_before = disk_stalled_;
   const auto on_input = Overloaded{
       [&](const Tick&) { act_on_time(out); },
       [&](const Received& received) { out.refused = receive(received, out); },
@@ -55,6 +56,7 @@ Output Core::step(Instant now, const Input& input) {
   finish_step(out);
   out.leadership = std::tuple(role(), term(), leader()) != standing;
   out.configuration = configuration() != configuration_before;
+  out.disk = disk_stalled_ != stalled_before;
   return out;
 }
 
@@ -80,6 +82,7 @@ Refusal Core::receive(const Received& received, Output& out) {
 }
 
 void Core::act_on_time(Output& out) {
+  watch_disk(out);
   if (role_ == Role::leader && !quorum_is_live()) step_down();
   if (role_ != Role::leader && now_ >= election_due_) on_election_timeout(out);
   if (role_ == Role::leader && now_ >= heartbeat_due_) broadcast_heartbeat(out);
@@ -90,6 +93,7 @@ void Core::act_on_time(Output& out) {
 void Core::on_written(WriteSeq seq, Output& out) {
   const Index before = durability_.index();
   durability_.finish(seq);
+  end_stall();
   undurable_bytes_ -= log_.cost_between(before, durability_.index());
   // The own vote counts like any other: once it is on disk (rule 1).
   if (role_ == Role::candidate && durability_.done(hard_write_)) count_vote(self_, out);
@@ -117,7 +121,8 @@ void Core::finish_step(Output& out) {
 Instant Core::next_wake() const {
   Instant wake = std::min(role_ == Role::leader ? heartbeat_due_ : election_due_, reads_wake());
   if (transfer_) wake = std::min(wake, transfer_->until);
-  if (role_ != Role::leader) return wake;
+  wake = std::min(wake, stall_wake());
+  if (role_ != Role::leader || gives_way()) return wake;
   for (const Peer& peer : peers_) {
     const auto due = peer.progress.due(now_, options_.retransmit_after);
     if (due) wake = std::min(wake, *due);
@@ -136,6 +141,7 @@ void Core::check_invariants() const {
   KUILT_CHECK(role_ != Role::leader || leader_ == self());
   KUILT_CHECK(role_ == Role::leader || (reads_.rounds.empty() && reads_.of_peers.empty()));
   KUILT_CHECK(role_ != Role::leader || !reads_.asked);
+  KUILT_CHECK(!gives_way() || (role_ == Role::leader && disk_stalled_));
   KUILT_CHECK(!transfer_ || (transfer_->target != self() && transfer_->term <= hard_.term));
 }
 
@@ -161,7 +167,9 @@ void Core::save(const HardState& hard, Output& out) {
 void Core::append(std::vector<Entry> entries, Output& out) {
   if (entries.empty()) return;
   Write& order = write(out);
+  std::size_t bytes = 0;
   for (Entry& entry : entries) {
+    bytes += entry.cost();
     uncommitted_bytes_ += entry.cost();
     undurable_bytes_ += entry.cost();
     order.entries.push_back(entry);
@@ -171,7 +179,7 @@ void Core::append(std::vector<Entry> entries, Output& out) {
     log_.append(std::move(entry));
     if (configuration) add_configuration(at, std::move(configuration));
   }
-  durability_.extend_newest(log_.last().index);
+  durability_.extend_newest(log_.last().index, bytes);
 }
 
 void Core::truncate_after(Index index, Output& out) {
@@ -218,6 +226,8 @@ bool Core::committed_in_own_term() const {
 }
 std::size_t Core::uncommitted_bytes() const { return uncommitted_bytes_; }
 std::size_t Core::undurable_bytes() const { return undurable_bytes_; }
+Duration Core::disk_age() const { return durability_.age(now_); }
+bool Core::disk_stalled() const { return disk_stalled_; }
 const SharedConfiguration& Core::configuration() const {
   return configurations_.back().configuration;
 }

@@ -54,6 +54,9 @@ struct Options {
   std::uint32_t catch_up_rounds_max = 10;
   /// or has not been heard of for this long.
   Duration learner_silence_max = std::chrono::seconds(10);
+  /// A disk that is not done with a write after so long hangs (rule 7): a leader gives way, and
+  /// nobody stands or votes, until it is done.
+  Duration disk_stall_max = std::chrono::seconds(2);
 };
 /// A sentence that names the value and the limit; nothing, if the options are sound.
 [[nodiscard]] std::optional<std::string> complaint_about(const Options& options);
@@ -165,6 +168,8 @@ enum class Refusal : std::uint8_t {
   log_differs,       ///< The hand-over was meant for another log than ours is by now.
   vote_not_durable,  ///< Our own last vote is on its way to the disk: no second one meanwhile.
   candidate_left,    ///< It lacks an entry by which it is no voter any more: told so, no vote.
+  disk_stalled,      ///< Our disk hangs: no vote, and no election of our own.
+  unsynced_tail_full,  ///< Our disk is too far behind to be given more; the leader sends it again.
 };
 [[nodiscard]] std::string_view name_of(Refusal refusal);
 
@@ -182,6 +187,8 @@ enum class TransferEnd : std::uint8_t {
   target_behind,   ///< It did not have the whole log in time, so it was never told to stand.
   target_not_won,  ///< It did not win in time. It may yet.
   another_won,     ///< A later term has another leader: a third one, or the old one again.
+  // Refused at once, too:
+  target_disk_stalled,  ///< It could not persist its own vote.
 };
 [[nodiscard]] std::string_view name_of(TransferEnd end);
 struct TransferEnded {
@@ -208,6 +215,8 @@ struct Output {
   /// Encode this as the entry after `last()` and Propose it, before anything else.
   SharedConfiguration configure;
   bool configuration = false;  ///< configuration() changed.
+  bool disk = false;           ///< disk_stalled() changed.
+  bool gave_way = false;       ///< A leader whose disk hangs begins to give way.
   Instant wake_at{};           ///< Call step(now, Tick{}) no later than this.
 };
 
@@ -243,6 +252,10 @@ class Core {
   /// Bytes of entries that the own disk does not vouch for yet, against the same limit: the others
   /// may commit without this disk, and what waits for it is held in memory (rule 13).
   [[nodiscard]] std::size_t undurable_bytes() const;
+  /// Age of the oldest write that the own disk is not done with, as of the last step; zero: none.
+  [[nodiscard]] Duration disk_age() const;
+  /// Whether that was too long when time was looked at last, and still is (rule 7).
+  [[nodiscard]] bool disk_stalled() const;
   /// The one in force: the last in the log, committed or not.
   [[nodiscard]] const SharedConfiguration& configuration() const;
   /// The last one that is known to be committed.
@@ -268,7 +281,7 @@ class Core {
   [[nodiscard]] std::string fingerprint_without_timers(std::span<const NodeId> order) const;
 
   // Implemented across core.cpp, election.cpp, fingerprint.cpp, membership.cpp, read_index.cpp,
-  // replication.cpp and transfer.cpp.
+  // replication.cpp, stall.cpp and transfer.cpp.
  private:
   using Slot = std::size_t;  // A server's place in peers_.
   struct Peer {
@@ -299,6 +312,7 @@ class Core {
   void check_invariants() const;
   class Text;
   void describe(Text& text) const;
+  void describe_stall(Text& text) const;
   void describe_members(Text& text) const;
   void describe_change(Text& text, const Peer& peer) const;
   void describe_reads(Text& text, std::span<const Peer* const> peers) const;
@@ -398,6 +412,15 @@ class Core {
   void ask_for_entries(Peer& peer, Output& out);
   void advance_commit();
 
+  // stall.cpp
+  void watch_disk(Output& out);
+  void give_way(Output& out);
+  void end_stall();
+  [[nodiscard]] bool gives_way() const { return give_way_until_.has_value(); }
+  [[nodiscard]] bool is_majority_alone() const;
+  [[nodiscard]] bool has_room_for(std::span<const Entry> entries) const;
+  [[nodiscard]] Instant stall_wake() const;
+
   // transfer.cpp
   void on_transfer(const TransferLeadership& request, Output& out);
   void follow_transfer(Output& out);
@@ -434,6 +457,8 @@ class Core {
   std::uint64_t round_ = 0;
   Reads reads_;
   std::optional<Transfer> transfer_;
+  bool disk_stalled_ = false;
+  std::optional<Instant> give_way_until_;  // Of a leader whose disk hangs: it steps down then.
 
   Instant now_;  // Of the step that runs.
   Rng rng_;

@@ -8,13 +8,15 @@ namespace kuilt::raft {
 
 WriteSeq Durability::order(Index last, Instant now) {
   ordered_ = ordered_.next();
-  unfinished_.push_back({ordered_, last, now});
+  unfinished_.push_back({ordered_, last, now, 0});
   return ordered_;
 }
 
-void Durability::extend_newest(Index last) {
+void Durability::extend_newest(Index last, std::size_t bytes) {
   KUILT_CHECK(!unfinished_.empty() && unfinished_.back().last <= last);
   unfinished_.back().last = last;
+  unfinished_.back().bytes += bytes;
+  unfinished_bytes_ += bytes;
 }
 
 void Durability::truncate_after(Index last) {
@@ -26,6 +28,7 @@ void Durability::finish(WriteSeq seq) {
   KUILT_CHECK(seq <= ordered_);
   while (!unfinished_.empty() && unfinished_.front().seq <= seq) {
     index_ = std::max(index_, unfinished_.front().last);
+    unfinished_bytes_ -= unfinished_.front().bytes;
     unfinished_.pop_front();
   }
   finished_ = std::max(finished_, seq);

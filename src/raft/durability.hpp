@@ -1,6 +1,7 @@
 // durability.hpp: how far this server's own disk vouches for the log while writes are under way.
 #pragma once
 
+#include <cstddef>
 #include <deque>
 
 #include "kuilt/types.hpp"
@@ -19,8 +20,8 @@ class Durability {
 
   /// Orders a write after which the log ends at `last`.
   WriteSeq order(Index last, Instant now);
-  /// The newest write carries entries through `last` now.
-  void extend_newest(Index last);
+  /// The newest write carries entries through `last` now, of so many bytes more.
+  void extend_newest(Index last, std::size_t bytes = 0);
   void truncate_after(Index last);
   /// The disk is done through `seq`. Pre: `seq` was ordered.
   void finish(WriteSeq seq);
@@ -31,11 +32,14 @@ class Durability {
   [[nodiscard]] WriteSeq write_of(Index index) const;
   /// Age of the oldest unfinished write; zero, if there is none.
   [[nodiscard]] Duration age(Instant now) const;
+  /// Of the unfinished writes: what waits for the disk in memory, though it was truncated since.
+  [[nodiscard]] std::size_t unfinished_bytes() const { return unfinished_bytes_; }
 
   struct Unfinished {
     WriteSeq seq;
     Index last;
     Instant since;
+    std::size_t bytes = 0;
   };
   [[nodiscard]] const std::deque<Unfinished>& unfinished() const { return unfinished_; }
 
@@ -43,6 +47,7 @@ class Durability {
   Index index_;
   WriteSeq ordered_;
   WriteSeq finished_;
+  std::size_t unfinished_bytes_ = 0;
   std::deque<Unfinished> unfinished_;  // Sorted by seq, and by last.
 };
 

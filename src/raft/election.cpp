@@ -26,7 +26,7 @@ void Core::on_election_timeout(Output& out) {
   if (!may_campaign()) return;
   // Whoever cannot persist does not campaign (rule 7), and never asks for a second vote while the
   // first is still on its way to the disk.
-  if (!durability_.done(hard_write_)) return;
+  if (disk_stalled_ || !durability_.done(hard_write_)) return;
   start_vote_round(Role::pre_candidate, false, out);
   // Nothing rests on a pre-vote, so the own one counts at once.
   count_pre_vote(self_, out);
@@ -67,6 +67,7 @@ void Core::become_leader(Output& out) {
 void Core::step_down() {
   const bool led = role_ == Role::leader;
   role_ = Role::follower;
+  give_way_until_.reset();
   if (led) {
     restart_election_timer();
     follow_configuration();  // Nobody is told good-bye any more.
@@ -129,6 +130,8 @@ Refusal Core::follow(NodeId leader, Term term, Output& out) {
 // Who asks need not be in the configuration that is in force here, nor need this server: a voter of
 // a later one may depend on this vote (rule 6).
 Refusal Core::on_vote_request(NodeId from, const VoteRequest& request, Output& out) {
+  // The vote would be out long after the election: who asked is better off without the hope.
+  if (disk_stalled_) return Refusal::disk_stalled;
   if (has_left(from, request.last)) {
     tell_that_it_left(from);
     const Position committed{commit_, *log_.term_at(commit_)};
@@ -177,6 +180,7 @@ Refusal Core::on_vote_reply(NodeId from, const VoteReply& reply, Output& out) {
   const bool campaigns = role_ == Role::candidate || (asks_again && peers_[self_].granted);
   if (reply.pre ? !asks_again : !campaigns) return Refusal::late_reply;
   if (reply.pre) {
+    if (disk_stalled_) return Refusal::disk_stalled;  // Since it asked.
     count_pre_vote(*slot, out);
   } else {
     count_vote(*slot, out);

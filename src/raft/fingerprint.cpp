@@ -68,6 +68,7 @@ void describe_progress(Text& text, const Progress& progress, const Options& opti
   text << progress.match() << progress.next()
        << std::string_view(progress.probing() ? "probe" : "replicate");
   text << progress.boot() << progress.loading().value_or(Index(0));
+  text << std::uint64_t{progress.disk_stalled()};
   text << "flight";
   for (const Progress::InFlight& append : progress.in_flight()) {
     text << append.last << append.bytes << append.round;
@@ -115,7 +116,10 @@ void Core::describe(Text& text) const {
   const auto& unfinished = durability_.unfinished();
   const auto holds_hard = [&](const auto& write) { return write.seq <= hard_write_; };
   text << "disk" << static_cast<std::uint64_t>(std::ranges::count_if(unfinished, holds_hard));
-  for (const Durability::Unfinished& write : unfinished) text << write.last;
+  for (const Durability::Unfinished& write : unfinished) {
+    text << write.last << std::uint64_t{write.bytes};
+  }
+  describe_stall(text);
   describe_members(text);
   text << "leader" << leader_.value_or(NodeId());
   if (leader_heard_) text.age_up_to(*leader_heard_, options_.election_timeout_min);
@@ -140,6 +144,13 @@ void Core::describe(Text& text) const {
     describe_progress(text, peer->progress, options_);
     describe_change(text, *peer);
   }
+}
+
+void Core::describe_stall(Text& text) const {
+  text << "stalled" << std::uint64_t{disk_stalled_};
+  const auto& unfinished = durability_.unfinished();
+  if (!unfinished.empty()) text.age_up_to(unfinished.front().since, options_.disk_stall_max);
+  if (give_way_until_) text.deadline(*give_way_until_);
 }
 
 void Core::describe_members(Text& text) const {

@@ -63,7 +63,8 @@ View view_of(const Core& core) {
           .last = core.last().index,
           .commit = core.commit_index(),
           .durable = core.durable_index(),
-          .hands_over = core.hands_over()};
+          .hands_over = core.hands_over(),
+          .disk_stalled = core.disk_stalled()};
 }
 
 Violation broken_now(const View& view) {
@@ -88,6 +89,11 @@ Violation broken_between(const View& before, const View& after) {
   if (after.hard.term == before.hard.term && !before.hard.vote.is_none() &&
       after.hard.vote != before.hard.vote) {
     return "a vote is final within its term";
+  }
+  const bool stands = after.role == Role::pre_candidate || after.role == Role::candidate;
+  const bool anew = after.role != before.role || after.hard.term != before.hard.term;
+  if (before.disk_stalled && after.disk_stalled && stands && anew) {
+    return "nobody stands whose disk hangs";
   }
   if (!same_terms(before, after, before.commit)) return "a committed entry never changes";
   const bool led_throughout = before.role == Role::leader && after.role == Role::leader &&

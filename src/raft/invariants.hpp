@@ -24,6 +24,7 @@ struct View {
   Index commit;
   Index durable;
   bool hands_over = false;
+  bool disk_stalled = false;
 
   [[nodiscard]] std::optional<Term> term_at(Index index) const;
 };

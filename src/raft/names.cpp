@@ -40,6 +40,8 @@ std::string_view name_of(Refusal refusal) {
     case Refusal::log_differs: return "log_differs";
     case Refusal::vote_not_durable: return "vote_not_durable";
     case Refusal::candidate_left: return "candidate_left";
+    case Refusal::disk_stalled: return "disk_stalled";
+    case Refusal::unsynced_tail_full: return "unsynced_tail_full";
   }
   KUILT_FAIL("a refusal has a name");
 }
@@ -87,6 +89,7 @@ std::string_view name_of(TransferEnd end) {
     case TransferEnd::target_behind: return "target_behind";
     case TransferEnd::target_not_won: return "target_not_won";
     case TransferEnd::another_won: return "another_won";
+    case TransferEnd::target_disk_stalled: return "target_disk_stalled";
   }
   KUILT_FAIL("an end has a name");
 }

@@ -6,6 +6,8 @@ namespace kuilt::raft {
 namespace {
 
 constexpr Duration timeout_limit = std::chrono::hours(1);
+// Whoever has a reason to wait for a disk for ever may say so by this.
+constexpr Duration stall_limit = std::chrono::hours(24 * 365);
 
 std::string text(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(duration).count()) +
@@ -44,6 +46,15 @@ std::optional<std::string> complaint_about(const Options& options) {
   if (options.retransmit_after < options.heartbeat_interval) {
     return below("retransmit_after", options.retransmit_after, "heartbeat_interval",
                  options.heartbeat_interval);
+  }
+  if (options.disk_stall_max < options.heartbeat_interval) {
+    // Below that a disk would be called hung before anybody could miss its server.
+    return below("disk_stall_max", options.disk_stall_max, "heartbeat_interval",
+                 options.heartbeat_interval);
+  }
+  if (options.disk_stall_max > stall_limit) {
+    return "disk_stall_max is " + text(options.disk_stall_max) + ", but may not be above " +
+           text(stall_limit);
   }
   if (options.append_bytes_max == 0) {
     return below("append_bytes_max", options.append_bytes_max, "one byte", std::size_t{1});

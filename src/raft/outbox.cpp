@@ -5,12 +5,43 @@
 
 namespace kuilt::raft {
 
+namespace {
+
+bool says_all_that(const Message& later, const Message& earlier) {
+  const auto* beat = std::get_if<HeartbeatReply>(&later);
+  const auto* beat_before = std::get_if<HeartbeatReply>(&earlier);
+  if (beat != nullptr && beat_before != nullptr) {
+    return beat->term == beat_before->term && beat->round >= beat_before->round;
+  }
+  const auto* ack = std::get_if<AppendReply>(&later);
+  const auto* ack_before = std::get_if<AppendReply>(&earlier);
+  if (ack != nullptr && ack_before != nullptr && ack->accepted && ack_before->accepted) {
+    return ack->term == ack_before->term && ack->durable >= ack_before->durable;
+  }
+  return later == earlier;
+}
+
+}  // namespace
+
+// Of two answers to one peer that wait for the same write only the later is needed. So those that a
+// disk that hangs holds back do not pile up, however often the peer asks.
+void Outbox::hold(Outgoing outgoing) {
+  std::erase_if(waiting_, [&](const Outgoing& held) {
+    return held.to == outgoing.to && held.needs == outgoing.needs &&
+           says_all_that(outgoing.message, held.message);
+  });
+  waiting_.push_back(std::move(outgoing));
+}
+
 std::vector<Outgoing> Outbox::put(std::vector<Outgoing> messages) {
   std::vector<Outgoing> ready;
   ready.reserve(messages.size());
   for (Outgoing& outgoing : messages) {
-    auto& place = outgoing.needs <= durable_ ? ready : waiting_;
-    place.push_back(std::move(outgoing));
+    if (outgoing.needs <= durable_) {
+      ready.push_back(std::move(outgoing));
+    } else {
+      hold(std::move(outgoing));
+    }
   }
   return ready;
 }

@@ -22,6 +22,8 @@ class Outbox {
   [[nodiscard]] const std::vector<Outgoing>& held() const { return waiting_; }
 
  private:
+  void hold(Outgoing outgoing);
+
   WriteSeq durable_;
   std::vector<Outgoing> waiting_;
 };

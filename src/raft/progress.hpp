@@ -38,6 +38,8 @@ class Progress {
   [[nodiscard]] BootId boot() const { return boot_; }
   [[nodiscard]] std::uint64_t answered() const { return answered_; }
   [[nodiscard]] std::optional<Index> loading() const { return loading_; }
+  /// As it said last.
+  [[nodiscard]] bool disk_stalled() const { return disk_stalled_; }
 
   /// Bytes that the window still has room for.
   [[nodiscard]] std::size_t room(std::size_t window_bytes_max) const;
@@ -57,6 +59,7 @@ class Progress {
   /// began. A term is durable before it is told, so that stays true of a process that starts anew,
   /// and answers of an earlier life count like any other: a new boot id takes nothing back.
   void answer(std::uint64_t round) { answered_ = std::max(answered_, round); }
+  void hear_disk(bool stalled) { disk_stalled_ = stalled; }
   void send(InFlight append, Instant now);
   void acknowledge(Index durable, Instant now);
   void reject(Index next);
@@ -80,6 +83,7 @@ class Progress {
   Instant heard_{};
   BootId boot_;
   std::uint64_t answered_ = 0;    // The highest heartbeat round, in this term.
+  bool disk_stalled_ = false;
   std::optional<Index> loading_;  // First index of the one NeedEntries that is unanswered.
 };
 

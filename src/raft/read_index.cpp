@@ -75,7 +75,7 @@ void Core::fail_reads(Output& out) {
 void Core::lead_reads(Output& out) {
   confirm_reads(out);
   const bool waits = !reads_.waiting.empty() || !reads_.of_peers.empty();
-  if (!waits || !reads_.rounds.empty() || !committed_in_own_term()) return;
+  if (!waits || !reads_.rounds.empty() || !committed_in_own_term() || gives_way()) return;
   broadcast_heartbeat(out);
   confirm_reads(out);  // Alone, this server is the majority.
 }

@@ -83,6 +83,7 @@ Refusal Core::accept(NodeId from, const AppendRequest& request, Output& out) {
   const auto fresh = std::ranges::find_if_not(request.entries, known);
   if (fresh != request.entries.end()) {
     if (fresh->at.index <= commit_) return Refusal::conflict_below_commit;
+    if (!has_room_for({fresh, request.entries.end()})) return Refusal::unsynced_tail_full;
     if (fresh->at.index <= log_.last().index) {
       truncate_after(Index(fresh->at.index.value() - 1), out);
     }
@@ -185,6 +186,7 @@ Refusal Core::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply, Outpu
   Progress& progress = peers_[*slot].progress;
   progress.hear(reply.boot, now_);
   progress.answer(reply.round);
+  progress.hear_disk(reply.disk_age >= options_.disk_stall_max);
   progress.resume();
   if (progress.lost_in_flight(reply.round, reply.last)) progress.probe();
   if (auto& farewell = peers_[*slot].farewell; farewell && farewell->told_in_round != 0) {
@@ -208,7 +210,7 @@ void Core::on_loaded(const Loaded& loaded, Output& out) {
   }
   if (!sound) {
     peer.progress.pause(now_ + options_.heartbeat_interval);
-  } else if (!peer.progress.probing() && peer.progress.next() == loaded.first) {
+  } else if (!gives_way() && !peer.progress.probing() && peer.progress.next() == loaded.first) {
     send_append(peer, loaded.entries, out);
   }
 }
@@ -227,6 +229,7 @@ void Core::on_peer_lost(const PeerLost& lost) {
 void Core::broadcast_heartbeat(Output& out) {
   heartbeat_due_ = now_ + options_.heartbeat_interval;
   ++round_;
+  if (gives_way()) return;
   begin_read_round();
   count_farewell_rounds();
   const Heartbeat heartbeat{hard_.term, {commit_, *log_.term_at(commit_)}, round_};
@@ -237,6 +240,7 @@ void Core::broadcast_heartbeat(Output& out) {
 
 // Runs at the end of each of a leader's steps: whatever may go out now, does.
 void Core::replicate(Output& out) {
+  if (gives_way()) return;
   for (Peer& peer : peers_) {
     if (peer.id == self()) continue;
     if (peer.progress.overdue(now_, options_.retransmit_after)) peer.progress.probe();

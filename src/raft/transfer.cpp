@@ -31,6 +31,7 @@ void Core::on_transfer(const TransferLeadership& request, Output& out) {
   const Peer& peer = peers_[*slot];
   if (!peer.voter) return answer(TransferEnd::target_does_not_vote);
   if (!is_heard(peer)) return answer(TransferEnd::target_silent);
+  if (peer.progress.disk_stalled()) return answer(TransferEnd::target_disk_stalled);
   // As long as clients would wait at most, had the leader died instead.
   const Duration patience = std::min(options_.election_timeout_max, patience_max);
   transfer_ = Transfer{.target = peer.id, .term = hard_.term, .until = now_ + patience};
@@ -41,7 +42,8 @@ std::optional<Core::Slot> Core::best_successor() const {
   std::optional<Slot> best;
   for (Slot slot = 0; slot < peers_.size(); ++slot) {
     const Peer& peer = peers_[slot];
-    if (slot == self_ || !peer.voter || !is_heard(peer)) continue;
+    const bool can_stand = peer.voter && is_heard(peer) && !peer.progress.disk_stalled();
+    if (slot == self_ || !can_stand) continue;
     if (!best || peer.progress.match() > peers_[*best].progress.match()) best = slot;
   }
   return best;
@@ -83,6 +85,7 @@ Refusal Core::on_timeout_now(NodeId from, const TimeoutNow& order, Output& out) 
   // It has come late: the leader has taken proposals again since.
   if (order.last != log_.last()) return Refusal::log_differs;
   // As for a timeout (rule 7). The leader asks again.
+  if (disk_stalled_) return Refusal::disk_stalled;
   if (!durability_.done(hard_write_)) return Refusal::vote_not_durable;
   become_candidate(true, out);  // Without a pre-vote: that would find a leader that is live.
   return Refusal::none;

@@ -69,6 +69,7 @@ void CoreThread::carry_out(cluster::Output output) {
   if (!output.barriers.empty()) duties_.barriers(std::move(output.barriers));
   if (output.applied) duties_.applied();
   if (output.leadership) duties_.lead(*output.leadership);
+  if (output.disk_stalled) duties_.disk(*output.disk_stalled);
 }
 
 void CoreThread::tell_members() {
@@ -90,6 +91,8 @@ void CoreThread::publish_view() {
       .last = core.last(),
       .commit = core.commit_index(),
       .durable = core.durable_index(),
+      .disk_age = core.disk_age(),
+      .disk_stalled = core.disk_stalled(),
       .waiting = machine_.waiting(),
       .sessions = machine_.sessions().size(),
       .counters = machine_.counters(),

@@ -22,6 +22,8 @@ struct CoreView {
   Position last;
   Index commit;
   Index durable;
+  Duration disk_age{};        ///< Of the oldest write that the disk is not done with.
+  bool disk_stalled = false;  ///< That is too long (rule 7).
   std::size_t waiting = 0;
   std::size_t sessions = 0;
   cluster::Counters counters;
@@ -44,6 +46,7 @@ struct CoreDuties {
   std::function<void(raft::SharedConfiguration in_force, raft::SharedConfiguration committed)>
       members;
   std::function<void(const cluster::ChangeJudged&)> judged;
+  std::function<void(bool stalled)> disk;  ///< It begins to hang, or is over that.
 };
 
 /// Runs one machine: drains all inputs per turn, touches no socket and no file.

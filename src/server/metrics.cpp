@@ -63,6 +63,13 @@ void add_core(Families& out, const CoreView& view) {
   out.gauge("kuilt_commit_index", "Last committed index", view.commit.value());
   out.gauge("kuilt_last_index", "Last index of the log", view.last.index.value());
   out.gauge("kuilt_durable_index", "Last index on this server's disk", view.durable.value());
+  out.gauge("kuilt_disk_age_seconds", "Age of the oldest write that the disk is not done with",
+            std::chrono::duration<double>(view.disk_age).count());
+  out.gauge("kuilt_disk_stalled", "1 if that is too old: this server neither leads nor votes",
+            view.disk_stalled);
+  out.counter("kuilt_disk_stalls_total", "Times the disk was found to hang", counted.disk_stalls);
+  out.counter("kuilt_gave_way_total", "Times this server gave up the lead as its disk hung",
+              counted.gave_way);
   out.gauge("kuilt_waiting_proposals", "Proposals without an outcome", view.waiting);
   out.gauge("kuilt_sessions", "Sessions in the table", view.sessions);
   out.counter("kuilt_proposals_total", "Proposals taken from clients", counted.proposals);
@@ -199,28 +206,31 @@ std::string status_json(const Node& node) {
   const auto disk = node.disk();
   const nlohmann::ordered_json applied =
       status.applied ? nlohmann::ordered_json(status.applied->value()) : nullptr;
-  const nlohmann::ordered_json row = {{"name", status.name},
-                                      {"id", status.id.text()},
-                                      {"cluster", status.cluster.text()},
-                                      {"history", status.history.text()},
-                                      {"role", status.role},
-                                      {"term", status.term.value()},
-                                      {"leader", status.leader},
-                                      {"commit", status.commit.value()},
-                                      {"last", status.last.value()},
-                                      {"durable", status.durable.value()},
-                                      {"applied", applied},
-                                      {"snapshot", snapshot_json(status)},
-                                      {"snapshot_failure", status.snapshot_failure},
-                                      {"clients", status.clients},
-                                      {"voters", status.voters},
-                                      {"members", status.members},
-                                      {"peers_linked", status.peers_linked},
-                                      {"log_bytes", disk ? disk->log_bytes : 0},
-                                      {"disk_free_bytes", disk ? disk->free_bytes : 0},
-                                      {"log_bytes_written", log.bytes},
-                                      {"log_syncs", log.batches},
-                                      {"failure", status.failure}};
+  const nlohmann::ordered_json row = {
+      {"name", status.name},
+      {"id", status.id.text()},
+      {"cluster", status.cluster.text()},
+      {"history", status.history.text()},
+      {"role", status.role},
+      {"term", status.term.value()},
+      {"leader", status.leader},
+      {"commit", status.commit.value()},
+      {"last", status.last.value()},
+      {"durable", status.durable.value()},
+      {"disk_age_ms", status.disk_age / std::chrono::milliseconds(1)},
+      {"disk_stalled", status.disk_stalled},
+      {"applied", applied},
+      {"snapshot", snapshot_json(status)},
+      {"snapshot_failure", status.snapshot_failure},
+      {"clients", status.clients},
+      {"voters", status.voters},
+      {"members", status.members},
+      {"peers_linked", status.peers_linked},
+      {"log_bytes", disk ? disk->log_bytes : 0},
+      {"disk_free_bytes", disk ? disk->free_bytes : 0},
+      {"log_bytes_written", log.bytes},
+      {"log_syncs", log.batches},
+      {"failure", status.failure}};
   return row.dump();
 }
 

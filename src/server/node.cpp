@@ -120,6 +120,14 @@ void Node::look_at_disk() {
   }
 }
 
+void Node::tell_of_disk(bool stalled) {
+  if (!stalled) return on_news_(options_.data + ": disk_stalled is over: writes are done again");
+  const auto limit = options_.disk_stall_max / std::chrono::milliseconds(1);
+  on_news_(options_.data + ": disk_stalled: the disk is not done with a write after " +
+           std::to_string(limit) +
+           " ms (disk_stall_max); until it is, this server neither leads nor votes");
+}
+
 // Rule 12, and the same for a state that nobody may trust: such a server neither leads nor answers;
 // its clients go elsewhere.
 void Node::fail(const Error& error, const std::string& what) {
@@ -267,6 +275,7 @@ CoreDuties Node::core_duties() {
           [this](const cluster::ChangeJudged& judged) {
             changes_.end(judged.number, told_of(judged.refusal, facts_.name));
           },
+      .disk = [this](bool stalled) { tell_of_disk(stalled); },
   };
 }
 
@@ -452,6 +461,8 @@ ServerStatus Node::status() const {
       .commit = view.commit,
       .last = view.last.index,
       .durable = view.durable,
+      .disk_age = view.disk_age,
+      .disk_stalled = view.disk_stalled,
       .applied = applied(),
       .snapshot = snapshots.newest,
       .snapshot_failure = snapshots.failure,

@@ -113,6 +113,7 @@ class Node {
   void leave();
   void on_written(Result<raft::WriteSeq> written);
   void look_at_disk();
+  void tell_of_disk(bool stalled);
   void fail(const Error& error, const std::string& what);
   void stop_by_itself(const Error& error, const wire::Goodbye& goodbye);
   void start_applying(NodeParts& parts);

@@ -47,6 +47,9 @@ Result<std::string> told_of(const raft::TransferEnded& ended, const std::string&
     case raft::TransferEnd::target_silent:
       return Error(ErrorCode::transfer_failed, Effect::none,
                    target + " is not heard by the leader, server " + self);
+    case raft::TransferEnd::target_disk_stalled:
+      return Error(ErrorCode::transfer_failed, Effect::none,
+                   "the disk of " + target + " hangs, so it could not stand");
     case raft::TransferEnd::no_successor:
       return Error(ErrorCode::transfer_failed, Effect::none,
                    "there is no other voter that server " + self + " hears");

@@ -15,6 +15,8 @@ void count(Coverage& coverage, const cluster::Counters& counters) {
   coverage.count("elections won", counters.elections_won);
   coverage.count("hand-overs of the lead", counters.transfers_done);
   coverage.count("hand-overs given back", counters.transfers_given_back);
+  coverage.count("disks that hung", counters.disk_stalls);
+  coverage.count("leaders that gave way", counters.gave_way);
   coverage.count("appended", counters.appended);
   coverage.count("refused as busy", counters.refused_busy);
   coverage.count("cuts", counters.cuts);

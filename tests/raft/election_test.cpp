@@ -382,6 +382,7 @@ TEST(CheckQuorum, LeaderThatHearsNoQuorumStepsDownAndKeepsItsVote) {
 TEST(CheckQuorum, AnswersOfAQuorumKeepTheLeader) {
   Node node(boot(a, three));
   node.lead({b});
+  node.written();
   for (int i = 0; i < 10; ++i) {
     node.wait(500ms);
     node.receive(b, HeartbeatReply{Term(1), 1, {}, {}, boot_of(b)});

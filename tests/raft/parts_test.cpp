@@ -82,6 +82,9 @@ TEST(Options, EachComplaintNamesTheValueAndTheLimit) {
   EXPECT_THAT(complaint([](Options& o) { o.election_timeout_max = 24h * 25; }),
               HasSubstr("may not be above"));
   EXPECT_THAT(complaint([](Options& o) { o.retransmit_after = 1ms; }), HasSubstr("retransmit"));
+  EXPECT_THAT(complaint([](Options& o) { o.disk_stall_max = 49ms; }), HasSubstr("49000 us"));
+  EXPECT_EQ(complaint([](Options& o) { o.disk_stall_max = 50ms; }), "none");
+  EXPECT_THAT(complaint([](Options& o) { o.disk_stall_max = 24h * 366; }), HasSubstr("disk_stall"));
   EXPECT_THAT(complaint([](Options& o) { o.append_bytes_max = 0; }), HasSubstr("append_bytes"));
   EXPECT_THAT(complaint([](Options& o) { o.window_bytes_max = 1; }), HasSubstr("window_bytes"));
   EXPECT_THAT(complaint([](Options& o) { o.uncommitted_bytes_max = 1; }),

@@ -118,6 +118,9 @@ void Scenario::start(const Words& words) {
   raft::Options& options = setting_->options;
   if (const auto bytes = setting_in(words, "append")) options.append_bytes_max = number(*bytes);
   if (const auto bytes = setting_in(words, "window")) options.window_bytes_max = number(*bytes);
+  // Between the silence after which entries are sent again and that before an election.
+  if (std::ranges::find(words, "stall") != words.end())
+    options.disk_stall_max = std::chrono::seconds(10);
   if (const auto complaint = complaint_about(options)) throw std::runtime_error(*complaint);
 }
 
@@ -146,6 +149,7 @@ Lines Scenario::obey(const Words& words) {
   }
   if (verb == "propose") return group().propose(slot(words, 1), words.at(2));
   if (verb == "link-lost") return group().lose_link(slot(words, 1), slot(words, 2));
+  if (verb == "stall") return group().stall(slot(words, 1));
   if (verb == "write") return write(words);
   if (verb == "settle") return settle(words);
   if (verb == "expect") return expect(words);

@@ -2,7 +2,7 @@
 //
 // A line that begins with "> " is a command; with "#", a comment; everything else was recorded.
 //
-//   > servers 3 append=1 window=200   first of all; limits in bytes
+//   > servers 3 append=1 window=200   first of all; limits in bytes; `stall`: disks can hang
 //   > disk a term=2 vote=b commit=1 log=1,1,2   what a server begins with: the term of each entry
 //   > timeout a                its election timeout; a leader's, that hears no quorum
 //   > deliver a b [all | N]    the first message from a to b, all, or the Nth before the others
@@ -10,6 +10,7 @@
 //   > lose a b [all | N]       > repeat a b [N]: it is delivered, and will be again
 //   > write a [all]            the disk is done with the first write that waits, or with all
 //   > crash a [N]              power fails; N of the waiting writes reached the disk
+//   > stall a                  the disk is not done for so long that it hangs
 //   > propose a TEXT           > beat a      > again a     > link-lost a b
 //   > settle [a b …]           deliver and write until nothing waits; of messages to and from
 //                              servers that are not named, all are lost

@@ -213,6 +213,11 @@ TEST(ServerTiming, IsRefusedForWhatTheServerCanSetAlone) {
   const Status refused = complaint_about(options);
   ASSERT_FALSE(refused.has_value());
   EXPECT_NE(refused.error().message().find("election_timeout_max"), std::string::npos);
+  options = {};
+  options.disk_stall_max = options.heartbeat_interval - 1ms;
+  const Status hasty = complaint_about(options);
+  ASSERT_FALSE(hasty.has_value());
+  EXPECT_NE(hasty.error().message().find("disk_stall_max"), std::string::npos);
 }
 
 }  // namespace
