@@ -133,6 +133,9 @@ void Machine::run(Turn& turn, const raft::Input& input) {
   // What was judged goes into the log first: a message may end the term that it was judged in.
   flush(turn);
   raft::Output out = step_core(turn, input);
+  if (raft::tells_of_a_fault(out.refused)) {
+    turn.out.faults.push_back({std::get<raft::Received>(input).from, out.refused});
+  }
   if (out.truncated_after) follow_truncation(*out.truncated_after);
   for (const raft::Entry& entry : out.appended) {
     if (entry.kind != raft::EntryKind::command) continue;

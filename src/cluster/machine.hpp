@@ -142,6 +142,11 @@ struct ChangeJudged {
   std::uint64_t number = 0;
   raft::ChangeRefusal refusal = raft::ChangeRefusal::none;
 };
+/// A peer sent what no sound server sends (raft::tells_of_a_fault). It changed nothing.
+struct PeerFault {
+  NodeId peer;
+  raft::Refusal why = raft::Refusal::none;
+};
 struct PeerSend {
   NodeId to;
   wire::PeerMessage message;
@@ -177,6 +182,7 @@ struct Output {
   std::optional<Leadership> leadership;  ///< Set when it changed.
   std::vector<TransferEnded> transfers;
   std::vector<ChangeJudged> changes;
+  std::vector<PeerFault> faults;
   std::optional<bool> disk_stalled;  ///< Set when it changed: whether the own disk hangs (rule 7).
   raft::SharedConfiguration configuration;  ///< Set when another one is in force: links follow it.
   Instant wake_at{};                        ///< Step with Tick no later than this.

@@ -81,6 +81,9 @@ Effect Catalogue::compute(const Server& before, Number32 number, Event event) {
   Effects effects = apply(server, event);
   Effect effect;
   effect.broken = raft::broken_now(raft::view_of(server.core()));
+  if (raft::tells_of_a_fault(effects.refused) && !setting_->disks_lie) {
+    effect.broken = "no server is refused for what only a fault explains";
+  }
   for (raft::Outgoing& outgoing : effects.sent) {
     const NodeId self = server.core().self();
     if (!effect.broken) effect.broken = broken_promise(server.disk(), self, outgoing);

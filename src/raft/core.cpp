@@ -61,12 +61,12 @@ Output Core::step(Instant now, const Input& input) {
 }
 
 Refusal Core::receive(const Received& received, Output& out) {
+  const Refusal flaw = judge(received.from, received.message);
+  return flaw == Refusal::none ? obey(received, out) : flaw;
+}
+
+Refusal Core::obey(const Received& received, Output& out) {
   const NodeId from = received.from;
-  if (from == self()) return Refusal::unknown_sender;
-  const Term term = term_of(received.message);
-  if (term > hard_.term && term.value() - hard_.term.value() > options_.term_jump_max) {
-    return Refusal::term_jump;
-  }
   const auto on_message = Overloaded{
       [&](const VoteRequest& m) { return on_vote_request(from, m, out); },
       [&](const VoteReply& m) { return on_vote_reply(from, m, out); },
@@ -75,7 +75,7 @@ Refusal Core::receive(const Received& received, Output& out) {
       [&](const Heartbeat& m) { return on_heartbeat(from, m, out); },
       [&](const HeartbeatReply& m) { return on_heartbeat_reply(from, m, out); },
       [&](const ReadRequest& m) { return on_read_request(from, m, out); },
-      [&](const ReadReply& m) { return on_read_reply(from, m, out); },
+      [&](const ReadReply& m) { return on_read_reply(m, out); },
       [&](const TimeoutNow& m) { return on_timeout_now(from, m, out); },
   };
   return std::visit(on_message, received.message);

@@ -165,13 +165,24 @@ enum class Refusal : std::uint8_t {
   read_below_commit,      ///< An index below what the asker knew to be committed when it asked.
   sender_does_not_lead,   ///< Only the leader of our term says who is to follow it.
   learner_does_not_stand,
-  log_differs,       ///< The hand-over was meant for another log than ours is by now.
-  vote_not_durable,  ///< Our own last vote is on its way to the disk: no second one meanwhile.
-  candidate_left,    ///< It lacks an entry by which it is no voter any more: told so, no vote.
-  disk_stalled,      ///< Our disk hangs: no vote, and no election of our own.
+  log_differs,         ///< The hand-over was meant for another log than ours is by now.
+  vote_not_durable,    ///< Our own last vote is on its way to the disk: no second one meanwhile.
+  candidate_left,      ///< It lacks an entry by which it is no voter any more: told so, no vote.
+  disk_stalled,        ///< Our disk hangs: no vote, and no election of our own.
   unsynced_tail_full,  ///< Our disk is too far behind to be given more; the leader sends it again.
+  sender_is_self,      ///< Nobody else has our id.
+  no_term,             ///< Whoever asks or leads is in a term, and the first one is 1.
+  log_beyond_term,     ///< A log holds nothing of a later term than its server's; nor, if it stands
+                       ///< for election, of that one.
+  commit_beyond_term,  ///< Nothing of a later term than the leader's own is decided.
+  vote_not_asked_for,  ///< We have not stood in that term.
+  answers_unasked_term,     ///< We have not led a term as late as that, so nobody obeys us in it.
+  rejection_without_sense,  ///< Logs can agree only before what was rejected.
 };
 [[nodiscard]] std::string_view name_of(Refusal refusal);
+/// Whether no sound server of this cluster is ever refused so, whatever its links and disks do:
+/// another version, damage, or worse.
+[[nodiscard]] bool tells_of_a_fault(Refusal refusal);
 
 /// How a hand-over of the lead ended.
 enum class TransferEnd : std::uint8_t {
@@ -280,8 +291,8 @@ class Core {
   /// `order`, so that states which differ by an exchange of members can be told to be one.
   [[nodiscard]] std::string fingerprint_without_timers(std::span<const NodeId> order) const;
 
-  // Implemented across core.cpp, election.cpp, fingerprint.cpp, membership.cpp, read_index.cpp,
-  // replication.cpp, stall.cpp and transfer.cpp.
+  // Implemented across core.cpp, election.cpp, fingerprint.cpp, gate.cpp, membership.cpp,
+  // read_index.cpp, replication.cpp, stall.cpp and transfer.cpp.
  private:
   using Slot = std::size_t;  // A server's place in peers_.
   struct Peer {
@@ -308,6 +319,7 @@ class Core {
   [[nodiscard]] Instant next_wake() const;
   void act_on_time(Output& out);
   Refusal receive(const Received& received, Output& out);
+  Refusal obey(const Received& received, Output& out);
   void on_written(WriteSeq seq, Output& out);
   void check_invariants() const;
   class Text;
@@ -332,6 +344,20 @@ class Core {
   void truncate_after(Index index, Output& out);
   void commit_through(Index index);
 
+  // gate.cpp
+  [[nodiscard]] Refusal judge(NodeId from, const Message& message) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const VoteRequest& request) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const VoteReply& reply) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const AppendRequest& request) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const AppendReply& reply) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const Heartbeat& heartbeat) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const HeartbeatReply& reply) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const ReadRequest& request) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const ReadReply& reply) const;
+  [[nodiscard]] Refusal flaw_in(NodeId from, const TimeoutNow& order) const;
+  [[nodiscard]] bool is_second_leader(NodeId from, Term term) const;
+  [[nodiscard]] bool contradicts_commit(Position position) const;
+
   // election.cpp
   void restart_election_timer();
   void on_election_timeout(Output& out);
@@ -346,7 +372,7 @@ class Core {
   [[nodiscard]] bool quorum_is_live() const;
   [[nodiscard]] bool is_heard(const Peer& peer) const;
   [[nodiscard]] bool is_up_to_date(Position candidate) const;
-  Refusal follow(NodeId leader, Term term, Output& out);
+  void follow(NodeId leader, Term term, Output& out);
   Refusal on_vote_request(NodeId from, const VoteRequest& request, Output& out);
   Refusal on_vote_reply(NodeId from, const VoteReply& reply, Output& out);
 
@@ -364,7 +390,7 @@ class Core {
   void reads_on_time(Output& out);
   [[nodiscard]] Instant reads_wake() const;
   Refusal on_read_request(NodeId from, const ReadRequest& request, Output& out);
-  Refusal on_read_reply(NodeId from, const ReadReply& reply, Output& out);
+  Refusal on_read_reply(const ReadReply& reply, Output& out);
   // membership.cpp
   void follow_configuration();
   void settle_peers();
@@ -388,7 +414,7 @@ class Core {
   [[nodiscard]] bool has_caught_up(const Peer& peer) const;
   [[nodiscard]] bool is_hopeless(const Peer& peer) const;
   [[nodiscard]] bool has_left(NodeId candidate, Position last) const;
-  Refusal hear_committed(Position committed);
+  void hear_committed(Position committed);
   void tell_that_it_left(NodeId id);
   void count_farewell_rounds();
   void end_farewells();
@@ -402,9 +428,9 @@ class Core {
   Refusal on_heartbeat(NodeId from, const Heartbeat& heartbeat, Output& out);
   Refusal on_heartbeat_reply(NodeId from, const HeartbeatReply& reply, Output& out);
   Refusal accept(NodeId from, const AppendRequest& request, Output& out);
-  Refusal reject(NodeId from, const AppendRequest& request, Output& out) const;
+  void reject(NodeId from, const AppendRequest& request, Output& out) const;
   Refusal on_rejection(Peer& peer, const AppendReply& reply);
-  std::optional<Refusal> not_for_this_leader(std::optional<Slot> slot, Term term, Output& out);
+  std::optional<Refusal> not_for_this_leader(Term term, Output& out);
   void broadcast_heartbeat(Output& out);
   void replicate(Output& out);
   void replicate_to(Peer& peer, Output& out);

@@ -116,15 +116,13 @@ bool Core::is_up_to_date(Position candidate) const {
   return candidate.term > own.term || (candidate.term == own.term && candidate.index >= own.index);
 }
 
-// A leader of `term` speaks. Whoever it is, a term has one leader at most: a second one is lying.
-Refusal Core::follow(NodeId leader, Term term, Output& out) {
-  if (term == hard_.term && leader_ && leader_ != leader) return Refusal::second_leader_in_term;
+// The leader of `term` speaks.
+void Core::follow(NodeId leader, Term term, Output& out) {
   if (term > hard_.term) adopt(term, out);
   step_down();
   leader_ = leader;
   leader_heard_ = now_;
   restart_election_timer();
-  return Refusal::none;
 }
 
 // Who asks need not be in the configuration that is in force here, nor need this server: a voter of
@@ -164,15 +162,13 @@ Refusal Core::on_vote_request(NodeId from, const VoteRequest& request, Output& o
 }
 
 Refusal Core::on_vote_reply(NodeId from, const VoteReply& reply, Output& out) {
-  const auto slot = slot_of(from);
-  if (!slot) return Refusal::unknown_sender;
+  const Slot slot = slot_of(from).value();
   if (!reply.granted) {
     if (reply.term > hard_.term) adopt(reply.term, out);
-    return reply.committed ? hear_committed(*reply.committed) : Refusal::none;
+    if (reply.committed) hear_committed(*reply.committed);
+    return Refusal::none;
   }
-  const Term asked = reply.pre ? hard_.term.next() : hard_.term;
-  if (reply.term < asked) return Refusal::stale_term;
-  if (reply.term > asked) return Refusal::late_reply;
+  if (reply.term < (reply.pre ? hard_.term.next() : hard_.term)) return Refusal::stale_term;
   // A vote is for this term, and counts after the next pre-vote round has begun as well: where a
   // disk is as slow as the election timeout, it always comes that late. Not after a restart: the
   // own vote was counted in this life, or the votes were for a log that may have been longer.
@@ -181,9 +177,9 @@ Refusal Core::on_vote_reply(NodeId from, const VoteReply& reply, Output& out) {
   if (reply.pre ? !asks_again : !campaigns) return Refusal::late_reply;
   if (reply.pre) {
     if (disk_stalled_) return Refusal::disk_stalled;  // Since it asked.
-    count_pre_vote(*slot, out);
+    count_pre_vote(slot, out);
   } else {
-    count_vote(*slot, out);
+    count_vote(slot, out);
   }
   return Refusal::none;
 }

@@ -263,15 +263,12 @@ bool Core::has_left(NodeId candidate, Position last) const {
 
 // What is committed is so, whoever says it. And who lacks a committed entry wins no election, so it
 // hardly needs to ask for votes until a leader brings it the entry.
-Refusal Core::hear_committed(Position committed) {
+void Core::hear_committed(Position committed) {
   if (log_.contains(committed)) {
     commit_through(committed.index);
   } else if (committed.index > commit_) {
     lacks_ = committed;
-  } else if (committed.index >= log_.base().index) {
-    return Refusal::conflict_below_commit;
   }
-  return Refusal::none;
 }
 
 // It was down, or cut off, when it left: its log is brought up to the entry that says so.

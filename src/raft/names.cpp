@@ -42,6 +42,13 @@ std::string_view name_of(Refusal refusal) {
     case Refusal::candidate_left: return "candidate_left";
     case Refusal::disk_stalled: return "disk_stalled";
     case Refusal::unsynced_tail_full: return "unsynced_tail_full";
+    case Refusal::sender_is_self: return "sender_is_self";
+    case Refusal::no_term: return "no_term";
+    case Refusal::log_beyond_term: return "log_beyond_term";
+    case Refusal::commit_beyond_term: return "commit_beyond_term";
+    case Refusal::vote_not_asked_for: return "vote_not_asked_for";
+    case Refusal::answers_unasked_term: return "answers_unasked_term";
+    case Refusal::rejection_without_sense: return "rejection_without_sense";
   }
   KUILT_FAIL("a refusal has a name");
 }

@@ -82,7 +82,7 @@ class Progress {
   Instant paused_until_{};
   Instant heard_{};
   BootId boot_;
-  std::uint64_t answered_ = 0;    // The highest heartbeat round, in this term.
+  std::uint64_t answered_ = 0;  // The highest heartbeat round, in this term.
   bool disk_stalled_ = false;
   std::optional<Index> loading_;  // First index of the one NeedEntries that is unanswered.
 };

@@ -115,7 +115,6 @@ void Core::answer(const Reads::OfPeer& reads, std::optional<Index> index, Output
 }
 
 Refusal Core::on_read_request(NodeId from, const ReadRequest& request, Output& out) {
-  if (!slot_of(from)) return Refusal::unknown_sender;
   const Reads::OfPeer asked{from, request.boot, request.number};
   if (request.term != hard_.term || role_ != Role::leader) {
     answer(asked, std::nullopt, out);
@@ -172,8 +171,7 @@ void Core::ask_again_later() {
   reads_.ask_from = now_ + options_.heartbeat_interval;
 }
 
-Refusal Core::on_read_reply(NodeId from, const ReadReply& reply, Output& out) {
-  if (!slot_of(from)) return Refusal::unknown_sender;
+Refusal Core::on_read_reply(const ReadReply& reply, Output& out) {
   if (reply.term < hard_.term) return Refusal::stale_term;
   if (reply.term > hard_.term) {
     adopt(reply.term, out);
@@ -181,14 +179,11 @@ Refusal Core::on_read_reply(NodeId from, const ReadReply& reply, Output& out) {
   }
   // An earlier life's reads are nobody's, and its numbers began at one as well.
   if (reply.boot != boot_) return Refusal::late_reply;
-  if (reply.number > reads_.last_request) return Refusal::answers_unknown_read;
   if (!reads_.asked || reply.number != reads_.asked->number) return Refusal::late_reply;
-  if (from != reads_.asked->to) return Refusal::answers_unknown_read;
   if (!reply.confirmed) {
     ask_again_later();
     return Refusal::none;
   }
-  if (reply.index < reads_.asked->commit) return Refusal::read_below_commit;
   for (const Reads::Own& read : reads_.asked->own) out.reads.push_back({read.id, reply.index});
   reads_.asked.reset();
   return Refusal::none;

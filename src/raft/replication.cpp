@@ -7,29 +7,6 @@
 namespace kuilt::raft {
 namespace {
 
-// What no sound leader of this cluster sends, told from the message alone.
-Refusal malformed(const AppendRequest& request, const Parameters& in_force) {
-  if (request.prev.term > request.term) return Refusal::entry_term_grows_beyond_message;
-  Position before = request.prev;
-  const Parameters* parameters = &in_force;
-  for (const Entry& entry : request.entries) {
-    if (entry.at.index != before.index.next()) return Refusal::entries_not_contiguous;
-    if (entry.at.term > request.term) return Refusal::entry_term_grows_beyond_message;
-    if (entry.at.term < before.term) return Refusal::entry_terms_decrease;
-    if ((entry.kind == EntryKind::configuration) != (entry.configuration != nullptr)) {
-      return Refusal::entry_kind_and_configuration_disagree;
-    }
-    // What holds for those that follow, also where a server hears of its cluster for the first
-    // time.
-    if (entry.configuration) parameters = &entry.configuration->parameters;
-    if (entry.stored.size() > parameters->stored_bytes_max()) {
-      return Refusal::entry_larger_than_allowed;
-    }
-    before = entry.at;
-  }
-  return Refusal::none;
-}
-
 Index last_verified(const AppendRequest& request) {
   return Index(request.prev.index.value() + request.entries.size());
 }
@@ -39,30 +16,23 @@ Index last_verified(const AppendRequest& request) {
 // --- The follower's side ---
 
 Refusal Core::on_append_request(NodeId from, const AppendRequest& request, Output& out) {
-  const Refusal flaw = malformed(request, configuration()->parameters);
-  if (flaw != Refusal::none) return flaw;
   if (request.term < hard_.term) {
     // Makes a leader of the past step down. It answers no prev, so nobody can take it for a
     // rejection, not even a sender that has since come to lead our term.
     send(from, AppendReply{hard_.term, false, {}, {}, {}, boot_}, hard_write_, out);
     return Refusal::stale_term;
   }
-  if (const Refusal refusal = follow(from, request.term, out); refusal != Refusal::none) {
-    return refusal;
-  }
+  follow(from, request.term, out);
   // What comes before our base is committed, and so the same in every leader's log.
   if (request.prev.index >= log_.base().index && !log_.contains(request.prev)) {
-    return reject(from, request, out);
+    reject(from, request, out);
+    return Refusal::none;
   }
   return accept(from, request, out);
 }
 
-Refusal Core::reject(NodeId from, const AppendRequest& request, Output& out) const {
-  // Terms never go down: a log with that `prev` cannot hold what is committed here.
-  if (request.prev.index <= commit_ || request.prev.term < log_.term_at(commit_)) {
-    return Refusal::conflict_below_commit;
-  }
-  // For the same reason only entries of ours up to prev's term can match.
+void Core::reject(NodeId from, const AppendRequest& request, Output& out) const {
+  // Terms never go down: only entries of ours up to prev's term can match.
   const Index before_prev(request.prev.index.value() - 1);
   const Position conflict = log_.last_not_above(request.prev.term, before_prev);
   const AppendReply reply{.term = hard_.term,
@@ -72,7 +42,6 @@ Refusal Core::reject(NodeId from, const AppendRequest& request, Output& out) con
                           .conflict = conflict,
                           .boot = boot_};
   send(from, reply, hard_write_, out);
-  return Refusal::none;
 }
 
 Refusal Core::accept(NodeId from, const AppendRequest& request, Output& out) {
@@ -82,7 +51,6 @@ Refusal Core::accept(NodeId from, const AppendRequest& request, Output& out) {
   };
   const auto fresh = std::ranges::find_if_not(request.entries, known);
   if (fresh != request.entries.end()) {
-    if (fresh->at.index <= commit_) return Refusal::conflict_below_commit;
     if (!has_room_for({fresh, request.entries.end()})) return Refusal::unsynced_tail_full;
     if (fresh->at.index <= log_.last().index) {
       truncate_after(Index(fresh->at.index.value() - 1), out);
@@ -109,16 +77,9 @@ Refusal Core::on_heartbeat(NodeId from, const Heartbeat& heartbeat, Output& out)
     send(from, HeartbeatReply{hard_.term, 0, {}, {}, boot_}, hard_write_, out);
     return Refusal::stale_term;
   }
-  if (const Refusal refusal = follow(from, heartbeat.term, out); refusal != Refusal::none) {
-    return refusal;
-  }
-  const bool here = log_.contains(heartbeat.commit);
-  const bool below_base = heartbeat.commit.index < log_.base().index;
-  if (!here && !below_base && heartbeat.commit.index <= commit_) {
-    return Refusal::conflict_below_commit;
-  }
+  follow(from, heartbeat.term, out);
   // Index and term together vouch for the whole log before them (Raft 5.3, log matching).
-  if (here) commit_through(heartbeat.commit.index);
+  if (log_.contains(heartbeat.commit)) commit_through(heartbeat.commit.index);
   const HeartbeatReply reply{.term = hard_.term,
                              .round = heartbeat.round,
                              .last = log_.last().index,
@@ -140,8 +101,7 @@ void Core::on_propose(const Propose& propose, Output& out) {
 }
 
 // What every answer to a leader has to pass. Something, if it ends here.
-std::optional<Refusal> Core::not_for_this_leader(std::optional<Slot> slot, Term term, Output& out) {
-  if (!slot) return Refusal::unknown_sender;
+std::optional<Refusal> Core::not_for_this_leader(Term term, Output& out) {
   if (term < hard_.term) return Refusal::stale_term;
   if (term > hard_.term) {
     adopt(term, out);
@@ -152,12 +112,8 @@ std::optional<Refusal> Core::not_for_this_leader(std::optional<Slot> slot, Term 
 }
 
 Refusal Core::on_append_reply(NodeId from, const AppendReply& reply, Output& out) {
-  const auto slot = slot_of(from);
-  if (const auto end = not_for_this_leader(slot, reply.term, out)) return *end;
-  if (reply.accepted && reply.durable > log_.last().index) {
-    return Refusal::acknowledges_beyond_log;
-  }
-  Peer& peer = peers_[*slot];
+  if (const auto end = not_for_this_leader(reply.term, out)) return *end;
+  Peer& peer = peers_[slot_of(from).value()];
   peer.progress.hear(reply.boot, now_);
   if (!reply.accepted) return on_rejection(peer, reply);
   peer.progress.acknowledge(reply.durable, now_);
@@ -180,16 +136,15 @@ Refusal Core::on_rejection(Peer& peer, const AppendReply& reply) {
 }
 
 Refusal Core::on_heartbeat_reply(NodeId from, const HeartbeatReply& reply, Output& out) {
-  const auto slot = slot_of(from);
-  if (const auto end = not_for_this_leader(slot, reply.term, out)) return *end;
-  if (reply.round > round_) return Refusal::answers_unknown_round;
-  Progress& progress = peers_[*slot].progress;
+  if (const auto end = not_for_this_leader(reply.term, out)) return *end;
+  Peer& peer = peers_[slot_of(from).value()];
+  Progress& progress = peer.progress;
   progress.hear(reply.boot, now_);
   progress.answer(reply.round);
   progress.hear_disk(reply.disk_age >= options_.disk_stall_max);
   progress.resume();
   if (progress.lost_in_flight(reply.round, reply.last)) progress.probe();
-  if (auto& farewell = peers_[*slot].farewell; farewell && farewell->told_in_round != 0) {
+  if (auto& farewell = peer.farewell; farewell && farewell->told_in_round != 0) {
     // It has the whole log through the entry that leaves it out, and knows that it is committed.
     if (reply.round >= farewell->told_in_round) farewell->until = now_;
   }

@@ -26,8 +26,8 @@ void Core::watch_disk(Output& out) {
   }
 }
 
-// From now on it sends nothing that keeps the others patient. Until the first of them may run out of
-// patience there is time for a successor to vouch for the whole log.
+// From now on it sends nothing that keeps the others patient. Until the first of them may run out
+// of patience there is time for a successor to vouch for the whole log.
 void Core::give_way(Output& out) {
   out.gave_way = true;
   give_way_until_ = now_ + options_.election_timeout_min;
@@ -37,8 +37,8 @@ void Core::give_way(Output& out) {
   }
   const auto successor = best_successor();
   if (!successor) return step_down();
-  transfer_ = Transfer{
-      .target = peers_[*successor].id, .term = hard_.term, .until = *give_way_until_};
+  transfer_ =
+      Transfer{.target = peers_[*successor].id, .term = hard_.term, .until = *give_way_until_};
 }
 
 // A hand-over that has begun ends as any other does.

@@ -69,6 +69,7 @@ void CoreThread::carry_out(cluster::Output output) {
   if (!output.barriers.empty()) duties_.barriers(std::move(output.barriers));
   if (output.applied) duties_.applied();
   if (output.leadership) duties_.lead(*output.leadership);
+  for (const cluster::PeerFault& fault : output.faults) duties_.fault(fault);
   if (output.disk_stalled) duties_.disk(*output.disk_stalled);
 }
 

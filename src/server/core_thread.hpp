@@ -46,6 +46,7 @@ struct CoreDuties {
   std::function<void(raft::SharedConfiguration in_force, raft::SharedConfiguration committed)>
       members;
   std::function<void(const cluster::ChangeJudged&)> judged;
+  std::function<void(const cluster::PeerFault&)> fault;
   std::function<void(bool stalled)> disk;  ///< It begins to hang, or is over that.
 };
 

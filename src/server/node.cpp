@@ -42,6 +42,7 @@ std::vector<NodeId> others(const Facts& facts) {
 constexpr std::size_t client_outbox_bytes_max = std::size_t{4} << 20;
 
 constexpr Duration disk_look_interval = std::chrono::seconds(10);
+constexpr Duration fault_news_interval = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -118,6 +119,17 @@ void Node::look_at_disk() {
   if (const auto news = disk_watch_.look(usage->free_bytes)) {
     on_news_(options_.data + ": " + *news);
   }
+}
+
+// Each reason once in a while: whoever sends nonsense sends a lot of it.
+void Node::tell_of_fault(const cluster::PeerFault& fault) {
+  const auto told = faults_told_at_.find(fault.why);
+  if (told != faults_told_at_.end() && now() - told->second < fault_news_interval) return;
+  faults_told_at_[fault.why] = now();
+  const raft::Member* member = facts_.configuration.find(fault.peer);
+  on_news_("refused a message of server " + (member != nullptr ? member->name : fault.peer.text()) +
+           ": " + std::string(raft::name_of(fault.why)) +
+           "; no sound server of this cluster sends that (kuilt_peer_messages_refused_total)");
 }
 
 void Node::tell_of_disk(bool stalled) {
@@ -275,6 +287,7 @@ CoreDuties Node::core_duties() {
           [this](const cluster::ChangeJudged& judged) {
             changes_.end(judged.number, told_of(judged.refusal, facts_.name));
           },
+      .fault = [this](const cluster::PeerFault& fault) { tell_of_fault(fault); },
       .disk = [this](bool stalled) { tell_of_disk(stalled); },
   };
 }

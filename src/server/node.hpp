@@ -114,6 +114,7 @@ class Node {
   void on_written(Result<raft::WriteSeq> written);
   void look_at_disk();
   void tell_of_disk(bool stalled);
+  void tell_of_fault(const cluster::PeerFault& fault);
   void fail(const Error& error, const std::string& what);
   void stop_by_itself(const Error& error, const wire::Goodbye& goodbye);
   void start_applying(NodeParts& parts);
@@ -145,8 +146,9 @@ class Node {
   CoreThread core_;
   cluster::Leadership leadership_;  // Of the core thread, once that runs.
   RoomsThread rooms_;
-  DiskWatch disk_watch_;      // Of the log thread.
-  Instant disk_looked_at_{};  // The same.
+  DiskWatch disk_watch_;                             // Of the log thread.
+  Instant disk_looked_at_{};                         // The same.
+  std::map<raft::Refusal, Instant> faults_told_at_;  // On the core's thread.
   LogThread log_;
   ReadThread reads_;
   std::shared_ptr<CommittedLog> committed_;

@@ -33,6 +33,7 @@ void Coverage::add(const Coverage& other) {
   given_up += other.given_up;
   rolled_back += other.rolled_back;
   led_from_outside += other.led_from_outside;
+  gave_way += other.gave_way;
 }
 
 Group::Group(const GroupOptions& options) : options_(options), rng_(options.seed) {
@@ -184,6 +185,8 @@ void Group::step(std::size_t i, const Input& input) {
   Output out = server.core->step(now_, input);
   ++coverage_.steps;
   if (out.refused != Refusal::none) ++coverage_.refusals[out.refused];
+  if (tells_of_a_fault(out.refused)) fail(i, "no sound server is refused for a fault");
+  if (out.gave_way) ++coverage_.gave_way;
   if (out.transfer) ++coverage_.transfers[out.transfer->end];
   const auto* received = std::get_if<Received>(&input);
   const bool order = received != nullptr && std::holds_alternative<TimeoutNow>(received->message);
@@ -313,7 +316,7 @@ void Group::misbehave() {
   next_fault_ = now_ + std::chrono::milliseconds(20 + rng_.below(rest));
   const std::size_t i = rng_.below(servers_.size());
   const std::size_t j = rng_.below(servers_.size());
-  switch (rng_.below(8)) {
+  switch (rng_.below(9)) {
     case 0:
       if (servers_[i].core) crash(i);
       break;
@@ -327,6 +330,11 @@ void Group::misbehave() {
       break;
     case 5: step(i, PeerLost{servers_[j].id}); break;
     case 6: cut_.clear(); break;
+    case 8: {  // A disk that hangs, often under a leader.
+      Disk& disk = servers_[rng_.chance(50) ? any_leader().value_or(i) : i].disk;
+      if (!disk.queue.empty()) disk.done_at = now_ + std::chrono::milliseconds(rng_.below(6000));
+      break;
+    }
     case 7:  // Nor does it hear of the next leader: both think that they lead, for a while.
       for (std::size_t k = 0; k < servers_.size(); ++k) {
         cut_.insert({any_leader().value_or(i), k});

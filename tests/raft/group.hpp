@@ -51,6 +51,7 @@ struct Coverage {
   std::uint64_t rolled_back = 0;                   ///< Configurations that a truncation undid.
   std::uint64_t unaware = 0;                       ///< Removed servers that were never told.
   std::uint64_t led_from_outside = 0;              ///< Leaders that their configuration leaves out.
+  std::uint64_t gave_way = 0;                      ///< Leaders whose disks hung.
 
   void add(const Coverage& other);
 };

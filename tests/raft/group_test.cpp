@@ -82,6 +82,8 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
   EXPECT_GT(coverage.failed_reads[ReadFailure::leadership_lost], 0U);
   EXPECT_GT(coverage.failed_reads[ReadFailure::no_leader], 0U);
   EXPECT_GT(coverage.late_orders, 0U);
+  EXPECT_GT(coverage.gave_way, 0U);
+  EXPECT_GT(coverage.refusals[Refusal::disk_stalled], 0U);
   for (const TransferEnd end : {TransferEnd::done, TransferEnd::not_leader, TransferEnd::under_way,
                                 TransferEnd::target_silent, TransferEnd::target_behind,
                                 TransferEnd::target_not_won, TransferEnd::another_won}) {

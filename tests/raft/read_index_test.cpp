@@ -402,6 +402,7 @@ TEST(ReadRefusals, ReplyOfALaterTermTellsOfIt) {
   Node node = follower();
   ReadReply no = confirmed(only<ReadRequest>(read(node, 1)), 9);
   no.term = Term(5);
+  no.confirmed = false;
 
   EXPECT_TRUE(node.receive(b, no).reads.empty());
   EXPECT_EQ(node.core().term(), Term(5));

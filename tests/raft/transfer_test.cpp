@@ -275,11 +275,11 @@ void expect_refused(Node node, NodeId from, const Message& message, Refusal refu
 
 // Each by its own guard: the message differs from the sound one in one thing.
 TEST(Refusals, OrderToStandIsObeyedFromTheLeaderOfTheTermAlone) {
-  expect_refused(follower_of_b(), b, TimeoutNow{Term(0), at(1, 1)}, Refusal::stale_term);
+  expect_refused(follower_of_b(), b, TimeoutNow{Term(0), {}}, Refusal::no_term);
   expect_refused(follower_of_b(), b, TimeoutNow{Term(2), at(1, 1)}, Refusal::sender_does_not_lead);
   expect_refused(follower_of_b(), c, stand, Refusal::sender_does_not_lead);
   expect_refused(follower_of_b(), stranger, stand, Refusal::sender_does_not_lead);
-  expect_refused(follower_of_b(), a, stand, Refusal::unknown_sender);
+  expect_refused(follower_of_b(), a, stand, Refusal::sender_is_self);
   expect_refused(leader_of(), b, stand, Refusal::sender_does_not_lead);
   expect_refused(Node(boot(a, three, {Term(1), NodeId()}, {1})), b, stand,
                  Refusal::sender_does_not_lead);  // As yet it knows of no leader in its term.
