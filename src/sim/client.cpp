@@ -60,7 +60,8 @@ client::ClientOptions Client::draw_options() {
 void Client::start() {
   ++incarnation_;
   paused_until_ = {};
-  clock_offset_ = up_to(rng_, clock_offset_max);
+  const std::uint64_t own = scene_.plan.troubles_seed + (number_ << 24) + incarnation_;
+  clock_ = Clock(up_to(rng_, clock_offset_max), draw_drift(Rng(own), scene_.plan));
   encoding_ = rng_.chance(scene_.plan.habits.json_percent) ? wire::Encoding::json
                                                            : wire::Encoding::protobuf;
   const client::ClientOptions options = draw_options();
@@ -100,7 +101,7 @@ void Client::step(client::Input input) {
     scene_.invariants.complain("no client finds its feed broken, but " + std::to_string(number_) +
                                " does: " + last_event_);
   }
-  if (output.wake_at < local_now() + never_after) alarm_->set(output.wake_at - clock_offset_);
+  if (output.wake_at < local_now() + never_after) alarm_->set(clock_.scene(output.wake_at));
 }
 
 void Client::carry_out(client::Duty& duty) {

@@ -12,6 +12,7 @@
 
 #include "client/client_core.hpp"
 #include "sim/alarm.hpp"
+#include "sim/clock.hpp"
 #include "sim/guest.hpp"
 #include "sim/program.hpp"
 #include "sim/scene.hpp"
@@ -94,7 +95,7 @@ class Client final : public LinkEnd {
   void observe_ended(const client::ObserveEnded& ended);
   void told(const client::Event& event);
   [[nodiscard]] client::ClientOptions draw_options();
-  [[nodiscard]] Instant local_now() const { return scene_.now() + clock_offset_; }
+  [[nodiscard]] Instant local_now() const { return clock_.local(scene_.now()); }
   [[nodiscard]] bool paused() const { return scene_.now() < paused_until_; }
 
   Scene& scene_;
@@ -103,7 +104,7 @@ class Client final : public LinkEnd {
   std::vector<LinkEnd*> servers_;
   Guest guest_;
   std::uint64_t incarnation_ = 0;
-  Duration clock_offset_{};
+  Clock clock_;
   Instant paused_until_{};
   wire::Encoding encoding_{};
   std::optional<client::ClientCore> core_;

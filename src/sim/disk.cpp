@@ -24,6 +24,10 @@ Status SimDisk::perform(const storage::DiskOp& op) {
       return Error(ErrorCode::io, "the process is being killed");
     }
   }
+  if (full_ && (std::holds_alternative<storage::CreateZeroed>(op) ||
+                std::holds_alternative<storage::Append>(op))) {
+    return Error(ErrorCode::disk_full, "no space is left");
+  }
   const auto on_op = Overloaded{
       [&](const storage::CreateZeroed& create_op) -> Status {
         create(create_op);

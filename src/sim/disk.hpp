@@ -39,6 +39,9 @@ class SimDisk final : public storage::Disk {
   void fail_after(std::uint64_t count) { operations_left_ = count; }
   void heal() { operations_left_.reset(); }
   [[nodiscard]] bool failed() const { return operations_left_ && *operations_left_ == 0; }
+  /// While it is full no file is made or grows.
+  void fill(bool full) { full_ = full; }
+  [[nodiscard]] bool is_full() const { return full_; }
 
   [[nodiscard]] std::size_t unsynced_blocks() const;
   [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
@@ -65,6 +68,7 @@ class SimDisk final : public storage::Disk {
   std::map<storage::FileName, File> removed_;  ///< Until the directory is synced.
   std::optional<std::uint64_t> operations_left_;
   std::uint64_t syncs_ = 0;
+  bool full_ = false;
 };
 
 }  // namespace kuilt::sim

@@ -52,6 +52,8 @@ void World::strike(Fault fault) {
     case Fault::restart_client: return any_client().crash();
     case Fault::pause_client: return any_client().pause(agenda_.now() + 2 * a_while());
     case Fault::transfer_lead: return transfer_lead();
+    case Fault::hung_disk: return hang_disk();
+    case Fault::full_disk: return fill_disk();
     case Fault::stop_reading: return links_.stop_reading(any_client(), agenda_.now() + a_while());
   }
 }
@@ -124,6 +126,24 @@ void World::transfer_lead() {
   std::optional<ServerNumber> target;
   if (transfers_rng_.chance(70)) target = transfers_rng_.below(servers_.size());
   asked.transfer_lead(target);
+}
+
+void World::hang_disk() {
+  const auto leader = std::ranges::find_if(servers_, [](const auto& s) { return s->leads(); });
+  const bool anybody = leader == servers_.end() || troubles_rng_.chance(40);
+  Server& server = anybody ? *servers_.at(troubles_rng_.below(servers_.size())) : **leader;
+  scene_.note("the disk of s{} hangs", {server.number()});
+  server.hang_disk(agenda_.now() + up_to(troubles_rng_, 3 * plan_.machine.raft.disk_stall_max));
+}
+
+void World::fill_disk() {
+  Server& server = *servers_.at(troubles_rng_.below(servers_.size()));
+  scene_.note("the disk of s{} is full", {server.number()});
+  server.fill_disk(true);
+  agenda_.after(up_to(troubles_rng_, 2 * while_max), [&server] {
+    server.fill_disk(false);
+    server.start();
+  });
 }
 
 void World::tear_peer_link() {

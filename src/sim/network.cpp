@@ -21,11 +21,12 @@ void PeerNetwork::mend(ServerNumber from, ServerNumber to) {
 }
 
 bool PeerNetwork::reaches(ServerNumber from, ServerNumber to) const {
-  return !cuts_.contains({from, to});
+  return !cuts_.contains({from, to}) && !severed_.contains({from, to});
 }
 
 void PeerNetwork::heal() {
   cuts_.clear();
+  severed_.clear();
   weather_ =
       PeerWeather{.delay_min = weather_.delay_min, .delay_max = std::chrono::milliseconds(5)};
 }

@@ -24,6 +24,8 @@ class PeerNetwork {
 
   void cut(ServerNumber from, ServerNumber to) { ++cuts_[{from, to}]; }
   void mend(ServerNumber from, ServerNumber to);
+  /// Until everything heals, whatever is mended meanwhile.
+  void sever(ServerNumber from, ServerNumber to) { severed_.insert({from, to}); }
   [[nodiscard]] bool reaches(ServerNumber from, ServerNumber to) const;
   /// Everything arrives from now on, quickly and once.
   void heal();
@@ -32,6 +34,7 @@ class PeerNetwork {
   PeerWeather weather_;
   Rng rng_;
   std::map<std::pair<ServerNumber, ServerNumber>, int> cuts_;  ///< Partitions may overlap.
+  std::set<std::pair<ServerNumber, ServerNumber>> severed_;
 };
 
 }  // namespace kuilt::sim

@@ -10,6 +10,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::size_t servers_max = 7;
+constexpr std::size_t clients_max = 20;
 
 template <class T, std::size_t n>
 T one_of(Rng& rng, const T (&choices)[n]) {
@@ -149,6 +150,44 @@ void draw_changes(Rng rng, Plan& plan) {
   raft.learner_behind_max = one_of(rng, {std::uint64_t{0}, std::uint64_t{5}, std::uint64_t{1000}});
   raft.catch_up_rounds_max = one_of(rng, {2U, 10U});
   raft.learner_silence_max = milliseconds(700 + rng.below(4000));
+}
+
+namespace {
+
+void draw_timings(Rng& rng, raft::Options& raft) {
+  raft.heartbeat_interval = milliseconds(one_of(rng, {20, 50, 100}));
+  raft.election_timeout_min = raft.heartbeat_interval * (3 + static_cast<int>(rng.below(6)));
+  raft.election_timeout_max = raft.election_timeout_min * (2 + static_cast<int>(rng.below(2)));
+  raft.retransmit_after = raft.heartbeat_interval * (2 + static_cast<int>(rng.below(10)));
+  raft.read_wait_max = std::max<Duration>(raft.read_wait_max, raft.retransmit_after);
+  raft.learner_silence_max = std::max(raft.learner_silence_max, raft.election_timeout_max);
+}
+
+void draw_size(Rng& rng, Plan& plan) {
+  plan.clients = 7 + rng.below(clients_max - 6);
+  if (plan.mean_change_interval > Duration(0)) return;  // There may be seven as it is.
+  plan.servers = one_of(rng, {5U, 6U, 7U});
+  plan.quorum_only = rng.chance(40);
+}
+
+}  // namespace
+
+void draw_troubles(Rng rng, Plan& plan) {
+  plan.troubles_seed = rng.next();
+  raft::Options& raft = plan.machine.raft;
+  if (rng.chance(40)) draw_timings(rng, raft);
+  if (rng.chance(60)) {
+    raft.disk_stall_max = raft.heartbeat_interval * (4 + static_cast<int>(rng.below(40)));
+  }
+  if (rng.chance(40)) plan.drift_ppm_max = one_of(rng, {1000, 20'000, 200'000});
+  if (rng.chance(45)) plan.mean_interval[Fault::hung_disk] = milliseconds(600 + rng.below(4000));
+  if (rng.chance(25)) plan.mean_interval[Fault::full_disk] = milliseconds(600 + rng.below(5000));
+  if (rng.chance(10)) draw_size(rng, plan);
+}
+
+std::int64_t draw_drift(Rng rng, const Plan& plan) {
+  const auto spread = static_cast<std::uint64_t>(2 * plan.drift_ppm_max + 1);
+  return static_cast<std::int64_t>(rng.below(spread)) - plan.drift_ppm_max;
 }
 
 void draw_rooms(Rng rng, Plan& plan) {

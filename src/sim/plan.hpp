@@ -32,8 +32,10 @@ enum class Fault : std::uint8_t {
   pause_client,
   stop_reading,
   transfer_lead,  ///< Asked of any server, to any server or to the one best suited.
+  hung_disk,      ///< Often under a leader, and longer than it may take.
+  full_disk,      ///< Ends the process as soon as its log needs another file.
 };
-/// But transfer_lead, which has a source of its own (draw_transfers).
+/// But those that have a source of their own (draw_transfers, draw_troubles).
 inline constexpr std::array all_faults = {
     Fault::power_cut,           Fault::kill,
     Fault::kill_then_power_cut, Fault::partition,
@@ -98,6 +100,8 @@ struct Plan {
   std::size_t spares = 0;                ///< Servers beside the founders that may become members.
   Duration mean_change_interval{};       ///< Of the members; zero: they stay what they are.
   std::uint64_t changes_seed = 0;
+  std::int64_t drift_ppm_max = 0;  ///< Clocks gain or lose up to so many millionths.
+  std::uint64_t troubles_seed = 0;
 };
 
 inline constexpr std::size_t command_bytes_usual = 4096;
@@ -115,6 +119,12 @@ void draw_rooms(Rng rng, Plan& plan);
 
 /// Which members come and go, from a source of its own too.
 void draw_changes(Rng rng, Plan& plan);
+
+/// Disks that hang or are full, clocks that drift, timings, and many servers and clients: from a
+/// source of its own too. Pre: all else is drawn.
+void draw_troubles(Rng rng, Plan& plan);
+/// Of one life of one process.
+[[nodiscard]] std::int64_t draw_drift(Rng rng, const Plan& plan);
 
 /// Uniform in [0, max].
 [[nodiscard]] Duration up_to(Rng& rng, Duration max);

@@ -16,6 +16,9 @@ constexpr std::uint64_t snapshots_salt = 0x736e617073;
 // And that of how its members change.
 constexpr std::uint64_t changes_salt = 0x6d656d62657273;
 
+// And that of disks, clocks and sizes.
+constexpr std::uint64_t troubles_salt = 0x67726179;
+
 const World* current_run = nullptr;
 
 Setup draw_setup(const RunOptions& options, Rng& rng) {
@@ -25,6 +28,7 @@ Setup draw_setup(const RunOptions& options, Rng& rng) {
   draw_transfers(Rng(options.seed ^ transfers_salt), setup.plan);
   draw_snapshots(Rng(options.seed ^ snapshots_salt), setup.plan);
   draw_changes(Rng(options.seed ^ changes_salt), setup.plan);
+  draw_troubles(Rng(options.seed ^ troubles_salt), setup.plan);
   setup.make_program = [](Client& client, Rng own) {
     return std::make_unique<DrawnProgram>(client, own);
   };

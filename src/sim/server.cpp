@@ -126,6 +126,13 @@ void Server::carry_out(cluster::Output output) {
                  output.leadership->term.value()});
     process_->leader_notice.led_by(scene_.now(), leader());
   }
+  if (output.disk_stalled) {
+    scene_.note("s{} finds that its disk hangs: {}", {number_, *output.disk_stalled ? 1U : 0U});
+  }
+  for (const cluster::PeerFault& fault : output.faults) {
+    complain("no sound server sends what is refused as a fault: " +
+             std::string(raft::name_of(fault.why)));
+  }
   for (const cluster::TransferEnded& ended : output.transfers) {
     scene_.note("s{} hands over the lead: {}",
                 {number_, static_cast<std::uint64_t>(ended.how.end)});

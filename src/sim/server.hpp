@@ -16,6 +16,7 @@
 #include "cluster/rooms.hpp"
 #include "sim/alarm.hpp"
 #include "sim/applying.hpp"
+#include "sim/clock.hpp"
 #include "sim/disk.hpp"
 #include "sim/front.hpp"
 #include "sim/scene.hpp"
@@ -51,6 +52,10 @@ class Server final : public LinkEnd, private FrontOwner {
     if (!paused()) paused_until_ = until;
   }
   void slow_disk(Instant until) { slow_until_ = until; }
+  /// Nothing more is done with it until then, but what is under way.
+  void hang_disk(Instant until) { hung_until_ = until; }
+  /// No file can be made or grow until it is told that there is room again.
+  void fill_disk(bool full) { disk_.fill(full); }
   /// Without a target it chooses one itself.
   void transfer_lead(std::optional<ServerNumber> target);
 
@@ -141,6 +146,7 @@ class Server final : public LinkEnd, private FrontOwner {
   void begin(storage::Batch batch);
   void run_op();
   void batch_done();
+  void op_failed(const Error& error);
   void mark_idle();
   void die(bool power);
   [[nodiscard]] storage::Identity identity() const;
@@ -155,8 +161,8 @@ class Server final : public LinkEnd, private FrontOwner {
   void close_link(LinkNumber link) override { scene_.links.close(link, Side::server); }
   void complain(const std::string& sentence) override { scene_.invariants.complain(sentence); }
   [[nodiscard]] wire::Welcome welcome() const override;
-  [[nodiscard]] Instant local_now() const override { return scene_.now() + clock_offset_; }
-  [[nodiscard]] Instant to_scene(Instant local) const { return local - clock_offset_; }
+  [[nodiscard]] Instant local_now() const override { return clock_.local(scene_.now()); }
+  [[nodiscard]] Instant to_scene(Instant local) const { return clock_.scene(local); }
 
   Scene& scene_;
   const ServerNumber number_;
@@ -169,9 +175,10 @@ class Server final : public LinkEnd, private FrontOwner {
   std::uint64_t incarnation_ = 0;
   std::uint64_t transfers_ = 0;
   bool starting_ = false;
-  Duration clock_offset_{};  ///< Monotonic clocks of servers have nothing to do with each other.
+  Clock clock_;  ///< Monotonic clocks of servers have nothing to do with each other.
   Instant paused_until_{};
   Instant slow_until_{};
+  Instant hung_until_{};
   std::vector<Instant> peer_news_at_;  ///< Up and down reach us in the order they happened.
   std::unique_ptr<Process> process_;
 };

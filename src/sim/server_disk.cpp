@@ -13,6 +13,7 @@ using std::chrono::milliseconds;
 constexpr Duration recovery_min = milliseconds(5);
 constexpr Duration recovery_max = milliseconds(200);
 constexpr Duration idle_after = milliseconds(50);
+constexpr Duration hung_look_interval = milliseconds(20);
 constexpr std::uint64_t interrupted_recovery_percent = 25;
 constexpr std::uint64_t operations_of_a_recovery = 12;
 constexpr Duration clock_offset_max = std::chrono::hours(1000);
@@ -90,7 +91,8 @@ void Server::recover() {
   check_durable_again();
   FoundSnapshots snapshots = judge(survey, builder);
 
-  clock_offset_ = up_to(rng_, clock_offset_max);
+  const std::uint64_t own = scene_.plan.troubles_seed + (number_ << 16) + incarnation_;
+  clock_ = Clock(up_to(rng_, clock_offset_max), draw_drift(Rng(own), scene_.plan));
   auto boots = std::move(builder).finish({.self = id_,
                                           .boot = BootId(rng_.next(), rng_.next()),
                                           .hard = found.hard,
@@ -114,6 +116,11 @@ void Server::recover() {
 }
 
 void Server::recovery_failed(const Error& error) {
+  if (disk_.is_full()) {
+    scene_.coverage.count("recoveries on a full disk");
+    disk_.heal();
+    return start();
+  }
   if (!disk_.failed()) return complain("a log is recovered: " + error.message());
   scene_.note("s{} is killed while it recovers", {number_});
   scene_.coverage.count("interrupted recoveries");
@@ -192,15 +199,29 @@ void Server::begin(storage::Batch batch) {
 void Server::run_op() {
   Process& process = *process_;
   if (process.next_op == process.batch->ops.size()) return batch_done();
+  if (scene_.now() < hung_until_) {
+    scene_.agenda.after(hung_look_interval, [this, incarnation = incarnation_] {
+      if (incarnation == incarnation_) run_op();
+    });
+    return;
+  }
   const storage::DiskOp& op = process.batch->ops.at(process.next_op);
   // The kernel goes on while the process is paused: only the news of it waits.
   scene_.agenda.after(latency_of(op), [this, incarnation = incarnation_] {
     if (incarnation != incarnation_) return;
     const Status status = disk_.perform(process_->batch->ops.at(process_->next_op));
-    if (!status) return complain("a planned operation can be done: " + status.error().message());
+    if (!status) return op_failed(status.error());
     ++process_->next_op;
     run_op();
   });
+}
+
+// Rule 12: a failed write ends the process, and is never tried again.
+void Server::op_failed(const Error& error) {
+  if (!disk_.is_full()) return complain("a planned operation can be done: " + error.message());
+  scene_.note("s{} stops, as its disk is full", {number_});
+  scene_.coverage.count("servers that a full disk stopped");
+  die(false);
 }
 
 void Server::batch_done() {

@@ -57,7 +57,7 @@ World::World(std::uint64_t seed, Rng rng, Setup setup, Trace::Listener listener,
              coverage_,
              false,
              raft_listener ? &raft_trace_ : nullptr},
-      left_down_(plan_.servers + plan_.spares) {
+      left_out_(plan_.servers + plan_.spares) {
   if (setup_.may_be_in_a_log) {
     invariants_.admit_only(
         [this](BytesView command) { return setup_.may_be_in_a_log(Oracle::body_in(command)); });
@@ -119,7 +119,11 @@ bool World::run_until(Instant end, const std::function<bool()>& done) {
 void World::finish() {
   if (plan_.quorum_only) {
     heal(false);
+    const Index since = oracle_.last().index;
     const Instant end = agenda_.now() + settling_max;
+    const bool led = run_until(end, [&] { return majority_is_settled(since); });
+    expect(led, "a majority is enough for a leader that all of it follows and is as far as");
+    if (invariants_.violation()) return;
     const bool finished = run_until(end, [this] {
       return std::ranges::none_of(clients_, [](const auto& c) { return c->has_pending(); });
     });
@@ -145,18 +149,55 @@ void World::heal(bool all) {
   scene_.healed = true;
   peers_.heal();
   links_.heal();
-  const std::size_t down_max = all ? 0 : (servers_.size() - 1) / 2;
-  std::fill(left_down_.begin(), left_down_.end(), false);
-  for (std::size_t i = 0; i < down_max; ++i) left_down_.at(rng_.below(servers_.size())) = true;
+  const std::size_t out_max = all ? 0 : (servers_.size() - 1) / 2;
+  std::fill(left_out_.begin(), left_out_.end(), false);
+  for (std::size_t i = 0; i < out_max; ++i) left_out_.at(rng_.below(servers_.size())) = true;
   for (const auto& server : servers_) {
     server->slow_disk(agenda_.now());
-    if (left_down_.at(server->number())) {
-      server->kill();
+    server->hang_disk(agenda_.now());
+    server->fill_disk(false);
+    if (left_out_.at(server->number())) {
+      leave_out(*server);
     } else {
       server->start();
     }
   }
   for (const auto& client : clients_) client->faults_are_over();
+}
+
+// It is down, or it is up and worse than down: it hears nobody, nobody hears it, or it can write
+// nothing, and is linked to all the others.
+void World::leave_out(Server& server) {
+  const std::uint64_t how = troubles_rng_.below(5);
+  scene_.note("s{} is left out, in the way {}", {server.number(), how});
+  if (how == 0) return server.kill();
+  server.start();
+  if (how == 4) {
+    coverage_.count("left out of the first healing: with a disk that hangs");
+    return server.hang_disk(agenda_.now() + 2 * settling_max);
+  }
+  coverage_.count("left out of the first healing: cut off");
+  for (ServerNumber other = 0; other < servers_.size(); ++other) {
+    if (other == server.number()) continue;
+    if (how != 1) peers_.sever(server.number(), other);
+    if (how != 2) peers_.sever(other, server.number());
+  }
+}
+
+// With nothing to write a server whose disk hangs is as good a leader as any.
+bool World::majority_is_settled(Index since) const {
+  const auto follows = [&](const Server& server, NodeId leader) {
+    if (left_out_.at(server.number())) return true;
+    const raft::Core* core = server.runs() ? &server.machine().raft() : nullptr;
+    return core != nullptr && core->leader() == leader && core->commit_index() >= since;
+  };
+  return std::ranges::any_of(servers_, [&](const auto& server) {
+    if (!server->leads()) return false;
+    const raft::Core& leader = server->machine().raft();
+    return leader.committed_in_own_term() && !leader.disk_stalled() &&
+           std::ranges::all_of(servers_,
+                               [&](const auto& other) { return follows(*other, leader.self()); });
+  });
 }
 
 bool World::everything_is_settled() const {
@@ -223,6 +264,16 @@ std::string World::states() const {
   return text;
 }
 
+void World::count_shape() {
+  const raft::Options usual;
+  const raft::Options& raft = plan_.machine.raft;
+  coverage_.count("runs with seven servers", servers_.size() == 7 ? 1 : 0);
+  coverage_.count("runs with ten clients and more", clients_.size() >= 10 ? 1 : 0);
+  coverage_.count("runs whose clocks drift", plan_.drift_ppm_max > 0 ? 1 : 0);
+  coverage_.count("runs with timings of their own",
+                  raft.election_timeout_min != usual.election_timeout_min ? 1 : 0);
+}
+
 Report World::report() {
   for (const auto& server : servers_) {
     if (server->runs()) server->settle_counters();
@@ -234,6 +285,7 @@ Report World::report() {
   coverage_.count("room messages said", rooms_.said());
   coverage_.count("room messages heard", rooms_.heard());
   count_changes();
+  count_shape();
   coverage_.count("committed entries", oracle_.last().index.value() - plan_.base.index.value());
   Report report;
   report.seed = seed_;

@@ -38,11 +38,14 @@ class World {
   void run_until(Instant end);
   bool run_until(Instant end, const std::function<bool()>& done);
   void heal(bool all);
+  void leave_out(Server& server);
+  [[nodiscard]] bool majority_is_settled(Index since) const;
   void finish();
   void expect(bool held, std::string_view sentence);
   [[nodiscard]] bool everything_is_settled() const;
   [[nodiscard]] bool rooms_are_settled() const;
   [[nodiscard]] std::string states() const;
+  void count_shape();
   Report report();
 
   // changes.cpp: which servers are members, and how that changes.
@@ -66,6 +69,8 @@ class World {
   void cut_for_a_while(ServerNumber from, ServerNumber to, Duration time);
   void tear_peer_link();
   void transfer_lead();
+  void hang_disk();
+  void fill_disk();
   [[nodiscard]] Server& any_server();
   [[nodiscard]] Client& any_client();
   [[nodiscard]] Duration a_while();
@@ -76,6 +81,7 @@ class World {
   const Setup setup_;
   const Plan& plan_ = setup_.plan;
   Rng transfers_rng_{plan_.transfers_seed};
+  Rng troubles_rng_{plan_.troubles_seed};
   Agenda agenda_;
   Trace trace_;
   raft::TraceLines raft_trace_;
@@ -89,7 +95,7 @@ class World {
   Scene scene_;
   std::vector<std::unique_ptr<Server>> servers_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<bool> left_down_;  ///< Servers that the first part of the healing leaves out.
+  std::vector<bool> left_out_;  ///< Servers that the first part of the healing leaves out.
 };
 
 }  // namespace kuilt::sim
