@@ -43,10 +43,10 @@ namespace kuilt::testing {
 /// What may go wrong. Each seed takes some of it and draws how bad it is, for faults that are all
 /// on at once hide what only some of them show. False: on no seed.
 struct Faults {
-  /// SIGKILL and power cuts: what a server had not synced is gone or garbage; started again, it
-  /// applies the whole log to a fresh state machine.
+  /// SIGKILL, power cuts, and disks that are full for a while: what a server had not synced is gone
+  /// or garbage; started again, it applies the whole log to a fresh state machine.
   bool server_crashes = true;
-  bool server_stalls = true;  ///< Servers stand still for seconds, disks are slow.
+  bool server_stalls = true;  ///< Servers stand still for seconds, disks are slow, or hang.
   bool partitions = true;     ///< Servers do not reach each other, one way or both ways.
   bool lossy_links = true;    ///< Between servers: frames are lost, late, doubled.
   bool torn_links = true;     ///< Between clients and servers too.

@@ -24,13 +24,18 @@ bool says_all_that(const Message& later, const Message& earlier) {
 }  // namespace
 
 // Of two answers to one peer that wait for the same write only the later is needed. So those that a
-// disk that hangs holds back do not pile up, however often the peer asks.
+// disk that hangs holds back do not pile up, however often the peer asks. It takes the other's
+// place.
 void Outbox::hold(Outgoing outgoing) {
-  std::erase_if(waiting_, [&](const Outgoing& held) {
+  const auto superseded = std::ranges::find_if(waiting_, [&](const Outgoing& held) {
     return held.to == outgoing.to && held.needs == outgoing.needs &&
            says_all_that(outgoing.message, held.message);
   });
-  waiting_.push_back(std::move(outgoing));
+  if (superseded != waiting_.end()) {
+    *superseded = std::move(outgoing);
+  } else {
+    waiting_.push_back(std::move(outgoing));
+  }
 }
 
 std::vector<Outgoing> Outbox::put(std::vector<Outgoing> messages) {

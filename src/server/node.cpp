@@ -126,9 +126,9 @@ void Node::tell_of_fault(const cluster::PeerFault& fault) {
   const auto told = faults_told_at_.find(fault.why);
   if (told != faults_told_at_.end() && now() - told->second < fault_news_interval) return;
   faults_told_at_[fault.why] = now();
-  const raft::Member* member = facts_.configuration.find(fault.peer);
-  on_news_("refused a message of server " + (member != nullptr ? member->name : fault.peer.text()) +
-           ": " + std::string(raft::name_of(fault.why)) +
+  const auto member = facts_.members->find(fault.peer);
+  on_news_("refused a message of server " + (member ? member->name : fault.peer.text()) + ": " +
+           std::string(raft::name_of(fault.why)) +
            "; no sound server of this cluster sends that (kuilt_peer_messages_refused_total)");
 }
 

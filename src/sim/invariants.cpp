@@ -9,8 +9,8 @@ namespace kuilt::sim {
 
 Invariants::Invariants(std::vector<NodeId> servers, Position base, Oracle& oracle)
     : ids_(std::move(servers)), oracle_(oracle) {
-  const ServerView empty{LogMirror(base), {}, {},        LogMirror(base), {}, {}, base.index, {},
-                         false,           {}, base.index};
+  const ServerView empty{LogMirror(base), {}, {},         LogMirror(base), {},   {}, base.index, {},
+                         false,           {}, base.index, false,           false};
   servers_.assign(ids_.size(), empty);
 }
 
@@ -39,7 +39,9 @@ void Invariants::booted(ServerNumber server, const raft::HardState& hard,
                                                            hard.term,
                                                            false,
                                                            {},
-                                                           {}});
+                                                           {},
+                                                           false,
+                                                           false});
   for (const raft::Entry& entry : entries) append(server, entry);
   view.durable = view.log;
   view.last_before = view.log.last().index;
@@ -316,8 +318,16 @@ void Invariants::stepped(ServerNumber server, const cluster::Machine& machine) {
       view.log.term_at(view.configurations.back().at) == core.term()) {
     complain("a leader changes the members only once it has committed in its own term");
   }
+  const bool stands =
+      core.role() == raft::Role::pre_candidate || core.role() == raft::Role::candidate;
+  const bool anew = !view.stands || core.term() != view.term;
+  if (view.disk_stalled && core.disk_stalled() && stands && anew) {
+    complain("nobody stands whose disk hangs");
+  }
   view.term = core.term();
   view.leads = leads;
+  view.stands = stands;
+  view.disk_stalled = core.disk_stalled();
   view.last_before = core.last().index;
 }
 

@@ -86,6 +86,8 @@ class Invariants {
     bool leads = false;
     std::vector<raft::ConfigurationAt> configurations;  ///< All in the log.
     Index last_before;                                  ///< Of the log, before this step.
+    bool stands = false;
+    bool disk_stalled = false;
   };
   struct Known {
     std::uint64_t chain = 0;

@@ -46,11 +46,13 @@ bool allows(const Faults& faults, sim::Fault fault) {
   switch (fault) {
     case sim::Fault::power_cut:
     case sim::Fault::kill:
+    case sim::Fault::full_disk:
     case sim::Fault::kill_then_power_cut: return faults.server_crashes;
     case sim::Fault::partition:
     case sim::Fault::one_way_partition:
     case sim::Fault::isolate_leader: return faults.partitions;
     case sim::Fault::pause_server:
+    case sim::Fault::hung_disk:
     case sim::Fault::slow_disk: return faults.server_stalls;
     case sim::Fault::tear_peer_link:
     case sim::Fault::tear_client_link: return faults.torn_links;

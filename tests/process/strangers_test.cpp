@@ -156,7 +156,8 @@ TEST_F(Strangers, ThatBelongAreLinkedAndChangeNothing) {
 
   const Term high(before.value("term", std::uint64_t{0}) + 7);
   for (const NodeId peer : std::vector<NodeId>(up)) {
-    stranger.send(peer, raft::Message(raft::VoteRequest{high, false, {Index(99), high}, false}));
+    const Position far{Index(99), Term(high.value() - 1)};
+    stranger.send(peer, raft::Message(raft::VoteRequest{high, false, far, false}));
     stranger.send(peer, raft::Message(raft::HeartbeatReply{high, 1, Index(99), {}, {}}));
   }
 
