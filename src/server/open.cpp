@@ -252,7 +252,8 @@ PeerLinkEvents member_events(const Facts& facts, const std::shared_ptr<PeerLinks
   const auto from_stranger = [=, members = facts.members](NodeId from, wire::PeerMessage& message) {
     if (auto* request = std::get_if<wire::JoinRequest>(&message)) {
       to_node(JoinAsked{from, std::move(*request)});
-    } else if (std::holds_alternative<wire::FoundingOffer>(message)) {
+    } else if (std::holds_alternative<wire::FoundingOffer>(message) &&
+               members->standing() == Standing::member) {
       const Bytes record = wire::encode_configuration_record(*members->view().committed);
       if (const auto alive = weak.lock()) alive->send(from, wire::FoundingHold{record, true});
     }
@@ -429,6 +430,8 @@ Result<std::unique_ptr<Node>> open_member(ServerOptions options, StateMachine* s
   const storage::Identity identity = *parts.directory->identity();
   auto told = told_to(*parts.directory);
   if (!told) return std::move(told).error();
+  // Of a start that was killed before it joined, and did not join in the end.
+  if (*told && (*told)->cluster != identity.cluster) *told = nullptr;
   auto snapshot_disk = open_snapshots(parts.directory.get(), state_machine, events);
   auto recovery = recover(*parts.disk, wal_options(options), identity, parts.boot,
                           snapshot_disk.get(), events, *told);

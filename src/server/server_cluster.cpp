@@ -59,6 +59,8 @@ struct ServerCluster::Impl {
     return {.on_failed =
                 [this](const Error& error) {
                   tell("stopping: " + std::string(name_of(error.code())) + ": " + error.message());
+                  // The others of the process go on without it.
+                  if (has_several && error.code() == ErrorCode::removed) return;
                   failed_with = error.code();
                   failed = true;
                 },
@@ -89,6 +91,7 @@ struct ServerCluster::Impl {
   static Result<ServerCluster> in_process(InProcessOptions options,
                                           const StateMachineOf* state_machine_of);
 
+  bool has_several = false;  // Servers, all of one cluster.
   mutable std::mutex mutex;  // Guards the members' lifetime.
   std::vector<Member> members;
   std::string admin_listen;
@@ -140,6 +143,7 @@ Result<ServerCluster> ServerCluster::Impl::in_process(InProcessOptions options,
                  options.voters - 1);
   }
   auto impl = std::make_unique<Impl>();
+  impl->has_several = options.voters > 1;
   if (!options.directory.empty()) {
     if (Status status = storage::make_directory(options.directory); !status) {
       return std::move(status).error();

@@ -1,11 +1,14 @@
 // Voters of one process: their directories, and the cluster that comes back with them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -171,6 +174,22 @@ TEST_F(InProcess, ADirectoryMintedForAnotherVoterIsRefused) {
 }
 
 // The ports of now, not those of the record: clients are sent there.
+TEST_F(InProcess, TheOthersGoOnWhenOneOfThemIsRemoved) {
+  auto cluster = ServerCluster::in_process(options()).or_throw();
+  ASSERT_TRUE(decides_within(cluster, 20s));
+  cluster.change_membership({.promote = {}, .demote = {}, .remove = {"c"}}).or_throw();
+  ASSERT_TRUE(comes_true([&] { return cluster.status().at(2).role == "stopped"; }));
+
+  auto ended = std::async(std::launch::async, [&] { return cluster.run_until_signal(); });
+  const auto listens = [] {
+    struct sigaction now = {};
+    return ::sigaction(SIGTERM, nullptr, &now) == 0 && now.sa_handler != SIG_DFL;
+  };
+  ASSERT_TRUE(comes_true(listens));
+  ::kill(::getpid(), SIGTERM);
+  EXPECT_EQ(ended.get(), 0);
+}
+
 TEST_F(InProcess, AVoterKnowsWhereTheOthersListenNow) {
   fs::create_directory(root_ / "cluster");
   ServerOptions a = voter("a");
