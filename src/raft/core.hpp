@@ -404,6 +404,8 @@ class Core {
   void on_change(const ChangeMembership& change, Output& out);
   [[nodiscard]] ChangeRefusal judge(const ChangeMembership& change) const;
   [[nodiscard]] ChangeRefusal judge_learners(const ChangeMembership& change) const;
+  [[nodiscard]] bool has_answered(const Peer& peer) const;
+  [[nodiscard]] bool majority_answers(const std::vector<Member>& wanted) const;
   [[nodiscard]] bool is_behind(NodeId learner) const;
   [[nodiscard]] Configuration first_step_to(std::vector<Member> wanted, bool wait) const;
   void go_on_with_change(Output& out);
@@ -413,6 +415,7 @@ class Core {
   void follow_catch_up(Peer& peer);
   [[nodiscard]] bool has_caught_up(const Peer& peer) const;
   [[nodiscard]] bool is_hopeless(const Peer& peer) const;
+  [[nodiscard]] bool is_silent(const Peer& peer) const;
   [[nodiscard]] bool has_left(NodeId candidate, Position last) const;
   void hear_committed(Position committed);
   void tell_that_it_left(NodeId id);

@@ -146,6 +146,7 @@ ChangeRefusal Core::judge(const ChangeMembership& change) const {
   if (hands_over()) return ChangeRefusal::handing_over;
   if (!may_configure() || configuration()->is_changing()) return ChangeRefusal::change_under_way;
   if (sorted(change.members) == configuration()->members) return ChangeRefusal::same_members;
+  if (!majority_answers(change.members)) return ChangeRefusal::majority_silent;
   if (!change.wait_for_learners) return judge_learners(change);
   const Configuration first = first_step_to(sorted(change.members), true);
   return are_distinct(first.members) ? ChangeRefusal::none : ChangeRefusal::name_in_use;
@@ -161,9 +162,32 @@ ChangeRefusal Core::judge_learners(const ChangeMembership& change) const {
   return ChangeRefusal::none;
 }
 
+// In this term, and not long ago.
+bool Core::has_answered(const Peer& peer) const {
+  const bool ever = peer.progress.answered() > 0 || peer.progress.match() > Index();
+  return peer.id == self() || (ever && is_heard(peer));
+}
+
+// From a joint configuration there is no way back: whoever enters it must be able to leave it. New
+// voters catch up first, and are asked for then.
+bool Core::majority_answers(const std::vector<Member>& wanted) const {
+  std::size_t voters = 0;
+  std::size_t there = 0;
+  for (const Member& member : wanted) {
+    if (!member.voter) continue;
+    ++voters;
+    const bool is_new = !Configuration::is_voter(configuration()->members, member.id);
+    there += is_new || has_answered(peers_[slot_of(member.id).value()]) ? 1 : 0;
+  }
+  return there > voters / 2;
+}
+
+// A log may be so short that whoever has nothing of it lacks little.
 bool Core::is_behind(NodeId learner) const {
-  const auto match = match_of(learner);
-  return !match || match->value() + options_.learner_behind_max < log_.last().index.value();
+  const auto slot = slot_of(learner);
+  if (!slot || !has_answered(peers_[*slot])) return true;
+  const Index match = peers_[*slot].progress.match();
+  return match.value() + options_.learner_behind_max < log_.last().index.value();
 }
 
 Configuration Core::first_step_to(std::vector<Member> wanted, bool wait) const {
@@ -202,10 +226,16 @@ void Core::go_on_with_change(Output& out) {
 
 void Core::go_on_with_learners(Output& out) {
   const Configuration& now = *configuration();
-  const auto promoted = [&](const Peer& peer) { return is_promoted(peer.id); };
-  const auto caught_up = [&](const Peer& peer) { return !promoted(peer) || has_caught_up(peer); };
-  const auto hopeless = [&](const Peer& peer) { return promoted(peer) && is_hopeless(peer); };
-  if (std::ranges::all_of(peers_, caught_up)) {
+  const auto caught_up = [&](const Peer& peer) {
+    return !is_promoted(peer.id) || (has_caught_up(peer) && has_answered(peer));
+  };
+  const bool live = majority_answers(now.wanted);
+  const auto hopeless = [&](const Peer& peer) {
+    if (is_promoted(peer.id)) return is_hopeless(peer);
+    const bool is_needed = !live && Configuration::is_voter(now.wanted, peer.id);
+    return is_needed && peer.id != self() && is_silent(peer);
+  };
+  if (live && std::ranges::all_of(peers_, caught_up)) {
     out.configure = std::make_shared<const Configuration>(step_to(now, now.wanted));
   } else if (std::ranges::any_of(peers_, hopeless)) {
     // Given up: everybody stays what it is, the new ones learners.
@@ -247,8 +277,11 @@ bool Core::has_caught_up(const Peer& peer) const {
 }
 
 bool Core::is_hopeless(const Peer& peer) const {
-  return peer.catch_up.rounds >= options_.catch_up_rounds_max ||
-         now_ - peer.progress.heard() > options_.learner_silence_max;
+  return peer.catch_up.rounds >= options_.catch_up_rounds_max || is_silent(peer);
+}
+
+bool Core::is_silent(const Peer& peer) const {
+  return now_ - peer.progress.heard() > options_.learner_silence_max;
 }
 
 // --- Servers that left ---

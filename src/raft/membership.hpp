@@ -37,9 +37,10 @@ enum class ChangeRefusal : std::uint8_t {
   members_not_distinct,  ///< An id or a name twice, or an id that is none.
   unknown_learner,       ///< It was not to wait, and a new voter is no learner.
   learner_behind,        ///< It was not to wait, and a new voter is behind.
-  name_in_use,   ///< While a new server catches up, a member that leaves still has its name.
-  unsound_text,  ///< A name is over 1024 bytes, or a name or an address is not UTF-8.
-  too_large,     ///< Both sets of members together do not fit an entry of the log.
+  name_in_use,      ///< While a new server catches up, a member that leaves still has its name.
+  unsound_text,     ///< A name is over 1024 bytes, or a name or an address is not UTF-8.
+  too_large,        ///< Both sets of members together do not fit an entry of the log.
+  majority_silent,  ///< Of those who are to vote so few answer that nothing would be decided.
 };
 [[nodiscard]] std::string_view name_of(ChangeRefusal refusal);
 

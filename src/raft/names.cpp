@@ -69,6 +69,7 @@ std::string_view name_of(ChangeRefusal refusal) {
     case ChangeRefusal::name_in_use: return "name_in_use";
     case ChangeRefusal::unsound_text: return "unsound_text";
     case ChangeRefusal::too_large: return "too_large";
+    case ChangeRefusal::majority_silent: return "majority_silent";
   }
   KUILT_FAIL("a refusal has a name");
 }

@@ -96,6 +96,10 @@ Status told_of(raft::ChangeRefusal refusal, const std::string& self) {
       return refused(
           "the members before and after the change do not fit one entry of the log: shorten their "
           "addresses, or change fewer at a time");
+    case raft::ChangeRefusal::majority_silent:
+      return refused(
+          "so few of the servers that are to vote answer that nothing would be decided any more: "
+          "start those that are silent, or remove one of them first");
   }
   KUILT_FAIL("a refusal is told");
 }

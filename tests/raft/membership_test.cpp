@@ -564,6 +564,56 @@ TEST(Membership, LearnerIsPromotedAtOnceUnlessItIsFarBehind) {
   EXPECT_TRUE(leader.out().configure->is_joint());
 }
 
+TEST(Membership, LearnerThatHasNotAnsweredIsBehindHoweverShortTheLogIs) {
+  Node leader = leader_of(voters({a}, {b}), {});
+  EXPECT_EQ(leader.step(to({a, b}, {}, false)).change_refused, ChangeRefusal::learner_behind);
+  EXPECT_EQ(leader.step(to({a, b})).change_refused, ChangeRefusal::none);
+  EXPECT_FALSE(leader.out().configure->is_joint());
+  EXPECT_EQ(leader.out().configure->wanted, voters({a, b})->members);
+
+  leader.acknowledge(b, 2);
+  EXPECT_EQ(leader.step(to({a, b}, {}, false)).change_refused, ChangeRefusal::none);
+  EXPECT_TRUE(leader.out().configure->is_joint());
+}
+
+// --- Whether those who are to vote answer ---
+
+// b, and whoever else `answer`, do so now and then; the others have been silent for too long.
+void silence_all_but(Node& leader, const Ids& answer, std::uint64_t index) {
+  for (int i = 0; i < 2; ++i) {
+    leader.hold_up(leader.options().election_timeout_max * 2 / 3);
+    for (const NodeId id : answer) leader.acknowledge(id, index);
+  }
+}
+
+TEST(Membership, ChangeAfterWhichNoMajorityAnswersIsRefused) {
+  Node leader = leader_of(voters({a, b, c}), {b, c});
+  EXPECT_EQ(Node(leader).step(to({a, c})).change_refused, ChangeRefusal::none);
+
+  silence_all_but(leader, {b}, 2);
+
+  EXPECT_EQ(leader.step(to({a, c})).change_refused, ChangeRefusal::majority_silent);
+  EXPECT_EQ(leader.step(to({a, c}, {b})).change_refused, ChangeRefusal::majority_silent);
+  EXPECT_EQ(leader.step(to({a, b})).change_refused, ChangeRefusal::none);
+}
+
+TEST(Membership, ChangeWaitsForAMajorityThatAnswersAndIsGivenUpWithoutOne) {
+  Options options;
+  options.learner_silence_max = 1s;
+  Node leader = leader_of(voters({a, b, c, d, e}), {b, c, d, e}, options);
+  leader.step(to({a, d, e, f}));
+  configure(leader);
+  leader.written();
+  silence_all_but(leader, {b, c, f}, 3);  // a and f are two of four.
+  EXPECT_EQ(leader.out().configure, nullptr);
+
+  EXPECT_TRUE(Node(leader).acknowledge(d, 3).configure->is_joint());
+
+  leader.wait(options.learner_silence_max - leader.options().election_timeout_max);
+  ASSERT_NE(leader.out().configure, nullptr);
+  EXPECT_EQ(*leader.out().configure, *voters({a, b, c, d, e}, {f}));
+}
+
 TEST(Membership, ProgressOfThoseWhoStayIsKept) {
   Node leader = leader_of(voters({a, b, c}), {b, c});
   leader.step(to({a, b}));

@@ -172,7 +172,7 @@ TEST(Changes, AreMadeOfNamesAndRefusedByName) {
 
 TEST(Changes, EveryRefusalOfTheCoreIsTold) {
   using raft::ChangeRefusal;
-  for (int i = 1; i <= static_cast<int>(ChangeRefusal::too_large); ++i) {
+  for (int i = 1; i <= static_cast<int>(ChangeRefusal::majority_silent); ++i) {
     const Status told = told_of(static_cast<ChangeRefusal>(i), "a");
     ASSERT_FALSE(told.has_value());
     EXPECT_EQ(told.error().effect(), Effect::none);
