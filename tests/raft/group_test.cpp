@@ -64,7 +64,8 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
   if (const std::uint64_t seed = number_from("KUILT_RAFT_SEED", 0); seed != 0) {
     return run_one(seed, coverage);
   }
-  for (std::uint64_t seed = 1; seed <= number_from("KUILT_RAFT_SEEDS", seeds_by_default); ++seed) {
+  const std::uint64_t seeds = number_from("KUILT_RAFT_SEEDS", seeds_by_default);
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     run_one(seed, coverage);
     if (HasFailure()) return;
   }
@@ -82,8 +83,10 @@ TEST(Group, KeepsItsPromisesUnderFaultsAndConvergesOnceHealed) {
   EXPECT_GT(coverage.failed_reads[ReadFailure::leadership_lost], 0U);
   EXPECT_GT(coverage.failed_reads[ReadFailure::no_leader], 0U);
   EXPECT_GT(coverage.late_orders, 0U);
-  EXPECT_GT(coverage.gave_way, 0U);
-  EXPECT_GT(coverage.refusals[Refusal::disk_stalled], 0U);
+  if (seeds >= 40) {
+    EXPECT_GT(coverage.gave_way, 0U);
+    EXPECT_GT(coverage.refusals[Refusal::disk_stalled], 0U);
+  }
   for (const TransferEnd end : {TransferEnd::done, TransferEnd::not_leader, TransferEnd::under_way,
                                 TransferEnd::target_silent, TransferEnd::target_behind,
                                 TransferEnd::target_not_won, TransferEnd::another_won}) {
@@ -153,10 +156,10 @@ TEST(Group, KeepsItsPromisesWhileMembersComeAndGoUnderFaults) {
 
   EXPECT_GT(coverage.joint, 0U);
   EXPECT_GT(coverage.waits, 0U);
-  EXPECT_GT(coverage.led_from_outside, 0U);
   EXPECT_GT(coverage.changes[ChangeRefusal::none], 0U);
   EXPECT_GT(coverage.changes[ChangeRefusal::change_under_way], 0U);
   if (seeds >= 40) {
+    EXPECT_GT(coverage.led_from_outside, 0U);
     EXPECT_GT(coverage.rolled_back, 0U);
     EXPECT_GT(coverage.given_up, 0U);
     EXPECT_GT(coverage.changes[ChangeRefusal::nothing_committed_in_term], 0U);
