@@ -5,10 +5,11 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
+#include <system_error>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -21,6 +22,8 @@
 
 namespace kuilt::process_tests {
 namespace {
+
+namespace fs = std::filesystem;
 
 using namespace std::chrono_literals;
 using cli::LocalCluster;
@@ -202,9 +205,20 @@ TEST_F(Membership, AServerThatIsKilledWhileItJoinsGoesOnWithTheSameCommand) {
   prepare(2, 1);
   cluster().start(0).or_throw();
   ASSERT_EQ(leader(), "a");
-  for (int kill = 0; kill < 8; ++kill) {
+  // One after the other, as a start leaves them: who it is, whom it joins, a log, all of it.
+  const fs::path data = server(1).data;
+  const std::vector<std::function<bool()>> steps = {
+      [&] { return fs::exists(data / "identity"); },
+      [&] { return fs::exists(data / "joined"); },
+      [&] {
+        std::error_code none;
+        return fs::directory_iterator(data / "log", none) != fs::directory_iterator();
+      },
+      [&] { return cluster().status(1).has_value(); },
+  };
+  for (const auto& is_done : steps) {
     cluster().start(1).or_throw();
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 + 40 * kill));  // When it is killed.
+    EXPECT_TRUE(cli::await(is_done));
     (void)cluster().signal(1, SIGKILL);
   }
 
